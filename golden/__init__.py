@@ -1,0 +1,1 @@
+"""The PyTorch side of hwsim: quantised models that make the golden integers."""

@@ -1,0 +1,124 @@
+"""Integer formats and operand formats: every code decodes into ``mantissa * 2**shift``.
+
+=====================  ======================================  ==========================================
+format                 mantissa                                shift
+=====================  ======================================  ==========================================
+``Uniform``            ``code - zero_point``                   0
+``TwoScale``           payload (the low ``bits - 1`` bits)     ``exponent`` if the flag (top bit) is set
+``ChannelTwoScale``    ``code`` (two's complement)             ``exponent`` if the channel's flag is set
+=====================  ======================================  ==========================================
+
+``TwoScale`` is V-2SF and ``ChannelTwoScale`` is O-2SF of TSPTQ-ViT (arXiv 2305.12901; the algebra is
+reconstructed, see ``docs/numerics.md``). This module is data shared by golden, the units and the
+RTL; arithmetic on it is each one's own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Terms(NamedTuple):
+    """What each code means to the hardware, indexed by the raw bits of the code."""
+
+    mantissa: NDArray[np.int16]
+    """int16[2**bits]"""
+    shift: NDArray[np.uint8]
+    """uint8[2**bits]"""
+
+
+class _Format(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Uniform(_Format):
+    """A uniform code: ``(code - zero_point) * scale``."""
+
+    kind: Literal["uniform"] = "uniform"
+    bits: int = Field(ge=2, le=16)
+    signed: bool
+    zero_point: int = 0
+
+    @model_validator(mode="after")
+    def _zero_point_is_a_code(self) -> Uniform:
+        if not self.minimum <= self.zero_point <= self.maximum:
+            raise ValueError(f"zero_point must be a code, {self.minimum} to {self.maximum}")
+        return self
+
+    @property
+    def minimum(self) -> int:
+        """Smallest code."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def maximum(self) -> int:
+        """Largest code."""
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+
+    def terms(self) -> Terms:
+        """Decode table over all raw codes."""
+        raw = np.arange(1 << self.bits, dtype=np.int32)
+        code = np.where(raw > self.maximum, raw - (1 << self.bits), raw)
+        return Terms((code - self.zero_point).astype(np.int16), np.zeros(len(raw), np.uint8))
+
+
+class TwoScale(_Format):
+    """V-2SF: a flag bit and a payload; the flag selects the coarse step ``2**exponent`` times the fine one.
+
+    ``small_signed`` says whether the payload of the fine region is two's complement (after GELU,
+    where it holds all negatives) or unsigned (after softmax). The coarse payload is unsigned.
+    """
+
+    kind: Literal["two_scale"] = "two_scale"
+    bits: int = Field(ge=2, le=8)
+    exponent: int = Field(ge=0, le=15)
+    small_signed: bool
+
+    @property
+    def payload_bits(self) -> int:
+        """Bits below the flag."""
+        return self.bits - 1
+
+    def terms(self) -> Terms:
+        """Decode table over all raw codes."""
+        payload_count = 1 << self.payload_bits
+        payload = np.arange(payload_count)
+        small = np.where(payload >= payload_count // 2, payload - payload_count, payload)
+        mantissa = np.concatenate([small if self.small_signed else payload, payload])
+        shift = np.repeat([0, self.exponent], payload_count)
+        return Terms(mantissa.astype(np.int16), shift.astype(np.uint8))
+
+
+class ChannelTwoScale(_Format):
+    """O-2SF: a signed code; channels whose flag is set use the step ``2**exponent`` times the normal one.
+
+    The flags are an array ``<tensor>.flags`` (uint8[channels]) of the network.
+    """
+
+    kind: Literal["channel_two_scale"] = "channel_two_scale"
+    bits: int = Field(ge=2, le=8)
+    exponent: int = Field(ge=0, le=7)
+
+    @property
+    def minimum(self) -> int:
+        """Smallest code."""
+        return -(1 << (self.bits - 1))
+
+    @property
+    def maximum(self) -> int:
+        """Largest code."""
+        return (1 << (self.bits - 1)) - 1
+
+
+Format = Annotated[Uniform | TwoScale | ChannelTwoScale, Field(discriminator="kind")]
+
+
+def storage_dtype(fmt: Uniform | TwoScale | ChannelTwoScale) -> np.dtype[np.integer]:
+    """Numpy dtype that holds the codes of a format: int8, uint8, int16 or uint16."""
+    signed = fmt.signed if isinstance(fmt, Uniform) else isinstance(fmt, ChannelTwoScale)
+    width = 8 if fmt.bits <= 8 else 16
+    return np.dtype(f"{'int' if signed else 'uint'}{width}")
