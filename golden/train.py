@@ -148,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/train/weights.safetensors"), help="weights file")
     parser.add_argument("--epochs", type=int, default=48)
-    parser.add_argument("--full-epochs", type=int, default=12, help="last epochs, in which no patch is dropped")
+    parser.add_argument("--full-epochs", type=int, default=20, help="last epochs, in which no patch is dropped")
     parser.add_argument("--patch-drop", type=float, default=0.5, help="share of patches dropped before them")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=1e-3, help="peak learning rate")
