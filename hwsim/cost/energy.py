@@ -1,0 +1,138 @@
+"""Energy of each instruction by component: action counts times the energies of one table, in whole attojoules.
+
+A zero row operand is gated (our decision): the decoder sees a mantissa of zero and holds the inputs and the clock of
+that row's multipliers, shifters, adders and accumulators for the step. So it saves the multiplication, the shift, the
+addition and the registers of every column, and nothing else: its code is still read and decoded.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from hwsim.compiler.program import Instruction, OperandCounts, Program
+from hwsim.cost.datapath import Datapath
+from hwsim.cost.energy_table import DramLevel, EnergyTable
+from hwsim.network import AttentionScores, AttentionValues, Im2col, Layer, Linear, Residual, Table
+
+Component = Literal[
+    "multiply_zero",
+    "multiply_small",
+    "multiply_large",
+    "shift",
+    "accumulate",
+    "pe_registers",
+    "decode",
+    "requantize",
+    "table",
+    "softmax",
+    "layernorm",
+    "residual",
+    "activation_buffer",
+    "weight_buffer",
+    "dram",
+]
+COMPONENTS: tuple[Component, ...] = get_args(Component)
+
+EnergyByComponent = dict[Component, int]
+"""Attojoules, with every component present."""
+
+
+def instruction_energy(
+    instruction: Instruction,
+    program: Program,
+    counts: OperandCounts | None,
+    image_count: int,
+    table: EnergyTable,
+    dram_level: DramLevel = "typical",
+) -> EnergyByComponent:
+    """Energy of one instruction over all images, in attojoules.
+
+    Parameters
+    ----------
+    counts : row operands that a GEMM fed to the array, summed over the images
+    dram_level : which end of the table's DRAM band
+    """
+    path = Datapath(config=program.config, table=table)
+    energy: EnergyByComponent = dict.fromkeys(COMPONENTS, 0)
+    if instruction.gemm is not None:
+        if counts is None:
+            raise ValueError(f"{instruction.name}: operand counts are missing")
+        energy |= _array_energy(instruction, program, counts, path)
+        energy |= _drain_energy(instruction, program, image_count, path)
+    elements = instruction.rows * instruction.channels
+    if instruction.unit == "softmax":
+        energy["softmax"] = image_count * (elements * path.softmax_element() + instruction.rows * path.softmax_row())
+    if instruction.unit == "layernorm":
+        row = instruction.rows * path.layernorm_row()
+        energy["layernorm"] = image_count * (elements * path.layernorm_element() + row)
+    return energy | _memory_energy(instruction, image_count, path, dram_level)
+
+
+def _array_energy(
+    instruction: Instruction, program: Program, counts: OperandCounts, path: Datapath
+) -> EnergyByComponent:
+    gemm = instruction.gemm
+    assert gemm is not None
+    active = (counts.small + counts.large) * gemm.columns
+    column_tiles = -(-gemm.columns // program.config.array_columns)
+    decoded = (counts.zero + counts.small + counts.large) * column_tiles
+    return {
+        "multiply_zero": 0,
+        "multiply_small": counts.small * gemm.columns * path.multiply(),
+        "multiply_large": counts.large * gemm.columns * path.multiply(),
+        "shift": active * path.shift(),
+        "accumulate": active * path.accumulate(),
+        "pe_registers": active * path.pe_registers(),
+        "decode": decoded * path.decode(_row_operand_format(instruction, program)),
+    }
+
+
+def _drain_energy(instruction: Instruction, program: Program, image_count: int, path: Datapath) -> EnergyByComponent:
+    """Energy of what happens to each accumulator on its way out of the array."""
+    gemm = instruction.gemm
+    assert gemm is not None
+    outputs = image_count * gemm.copies * gemm.rows * gemm.columns
+    energy: EnergyByComponent = {"requantize": outputs * path.requantize(), "table": 0, "residual": 0}
+    for layer in _layers(instruction, program):
+        if isinstance(layer, Table):
+            fmt = program.network.tensor(layer.input).format
+            energy["table"] += outputs * path.look_up(fmt.bits)
+        elif isinstance(layer, Residual):
+            energy["residual"] += outputs * path.add_residual()
+    return energy
+
+
+def _memory_energy(
+    instruction: Instruction, image_count: int, path: Datapath, dram_level: DramLevel
+) -> EnergyByComponent:
+    traffic, table, config = instruction.traffic, path.table, path.config
+    activation_bytes, weight_bytes = config.activation_buffer_bytes, config.weight_buffer_bytes
+    return {
+        "activation_buffer": image_count
+        * (
+            traffic.activation_read_bits * table.sram_read_bit_aj(activation_bytes)
+            + traffic.activation_write_bits * table.sram_write_bit_aj(activation_bytes)
+        ),
+        "weight_buffer": image_count
+        * (
+            traffic.weight_read_bits * table.sram_read_bit_aj(weight_bytes)
+            + traffic.weight_write_bits * table.sram_write_bit_aj(weight_bytes)
+        ),
+        "dram": image_count * (traffic.dram_read_bits + traffic.dram_write_bits) * table.dram_bit_aj(dram_level),
+    }
+
+
+def _layers(instruction: Instruction, program: Program) -> list[Layer]:
+    by_name = {layer.name: layer for layer in program.network.layers}
+    return [by_name[name] for name in instruction.layers]
+
+
+def _row_operand_format(instruction: Instruction, program: Program) -> object:
+    """Format of the tensor whose codes the row decoders read."""
+    for layer in _layers(instruction, program):
+        if isinstance(layer, Linear | AttentionScores):
+            return program.network.tensor(layer.input).format
+        if isinstance(layer, AttentionValues):
+            return program.network.tensor(layer.probabilities).format
+        assert isinstance(layer, Im2col), f"{instruction.name}: {layer.op} cannot come before the product"
+    raise ValueError(f"{instruction.name}: has no layer that multiplies")
