@@ -57,6 +57,10 @@ def instruction_energy(
     if instruction.gemm is not None:
         if counts is None:
             raise ValueError(f"{instruction.name}: operand counts are missing")
+        operands = counts.zero + counts.small + counts.large
+        expected = image_count * instruction.gemm.macs // instruction.gemm.columns
+        if operands != expected:
+            raise ValueError(f"{instruction.name}: operand counts must add up to {expected}, not {operands}")
         energy |= _array_energy(instruction, program, counts, path)
         energy |= _drain_energy(instruction, program, image_count, path)
     elements = instruction.rows * instruction.channels

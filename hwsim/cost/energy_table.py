@@ -23,9 +23,11 @@ DramLevel = Literal["low", "typical", "high"]
 Label = Literal["known", "derived", "decision"]
 
 
-def _exact(value: object) -> object:
+def _exact(value: object) -> Fraction:
     """Take a number of the YAML for the decimal fraction that stands there, not for the float nearest to it."""
-    return Fraction(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("must be a number")
+    return Fraction(str(value))
 
 
 Picojoules = Annotated[Fraction, BeforeValidator(_exact), Field(gt=0)]

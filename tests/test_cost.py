@@ -1,0 +1,276 @@
+"""Cycles by hand, energy that adds up exactly, tables that name their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hwsim.compiler.program import Gemm, Instruction, OperandCounts, Program, Traffic
+from hwsim.config import load_preset
+from hwsim.cost.cycles import dma_cycles, schedule, unit_cycles, utilization
+from hwsim.cost.datapath import Datapath
+from hwsim.cost.energy import COMPONENTS, instruction_energy
+from hwsim.cost.energy_table import energy_table_names, load_energy_table
+from hwsim.cost.estimate import Cost, estimate
+from hwsim.errors import HwsimError
+from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
+from hwsim.network import (
+    AttentionScores,
+    AttentionValues,
+    Im2col,
+    LayerNorm,
+    Linear,
+    Manifest,
+    Network,
+    Origin,
+    Preprocess,
+    Residual,
+    Softmax,
+    Table,
+    TensorSpec,
+)
+
+TINY = load_preset("tiny")
+EIGHT = Uniform(bits=8, signed=True)
+TWO_SCALE = TwoScale(bits=8, exponent=3, small_signed=True)
+NO_TRAFFIC = Traffic(
+    activation_read_bits=0,
+    activation_write_bits=0,
+    weight_write_bits=0,
+    weight_read_bits=0,
+    dram_read_bits=0,
+    dram_write_bits=0,
+)
+TRAFFIC = Traffic(
+    activation_read_bits=8000,
+    activation_write_bits=1600,
+    weight_write_bits=333,
+    weight_read_bits=777,
+    dram_read_bits=4001,
+    dram_write_bits=16,
+)
+
+
+def network() -> Network:
+    formats = {
+        "image": Uniform(bits=8, signed=False),
+        "patches": Uniform(bits=8, signed=False, zero_point=7),
+        "stream": ChannelTwoScale(bits=8, exponent=2),
+        "hidden": Uniform(bits=10, signed=True),
+        "gelu": TWO_SCALE,
+        "qkv": EIGHT,
+        "scores": Uniform(bits=16, signed=True),
+        "probabilities": TwoScale(bits=8, exponent=5, small_signed=False),
+    }
+    layers = [
+        Im2col(name="im2col", output="patches", patch=2, class_token=True),
+        Linear(name="embed", output="branch", input="patches"),
+        Residual(name="stream", output="stream", branch="branch", skip=None, mult=0, shift=0, guard_bits=3),
+        LayerNorm(name="norm", output="normed", input="stream", tokens=5, shift=3, epsilon=1),
+        Linear(name="fc1", output="hidden", input="gelu"),
+        Table(name="gelu", output="gelu", input="hidden"),
+        AttentionScores(name="scores", output="scores", input="qkv", heads=2),
+        Softmax(name="softmax", output="probabilities", input="scores"),
+        AttentionValues(name="values", output="context", probabilities="probabilities", values="qkv", heads=2),
+    ]
+    manifest = Manifest(
+        name="by hand",
+        origin=Origin(model="none", method="none", bits=8, seed=0, calibration_images=0),
+        preprocess=Preprocess(mode="L", size=4, resize=4, interpolation="bicubic"),
+        classes=["a", "b"],
+        input="image",
+        logits="context",
+        tensors={name: TensorSpec(shape=(1,), format=fmt, scale=1.0) for name, fmt in formats.items()},
+        layers=layers,
+        arrays_sha256="",
+    )
+    return Network(manifest, {})
+
+
+def gemm(name: str, layers: tuple[str, ...], copies: int = 1, traffic: Traffic = TRAFFIC) -> Instruction:
+    shape = Gemm(rows=5, columns=6, depth=7, copies=copies, column_operand="weights")
+    return Instruction(
+        name=name, layers=layers, unit="pe_array", gemm=shape, rows=5 * copies, channels=6, traffic=traffic
+    )
+
+
+def program(*instructions: Instruction, preset: str = "tiny", overrides: list[str] | None = None) -> Program:
+    config = load_preset(preset, overrides)
+    return Program(network=network(), config=config, instructions=instructions, accumulator_bounds={})
+
+
+def every_instruction() -> tuple[Instruction, ...]:
+    return (
+        gemm("im2col", ("im2col", "embed", "stream")),
+        Instruction(name="norm", layers=("norm",), unit="layernorm", gemm=None, rows=5, channels=6, traffic=NO_TRAFFIC),
+        gemm("fc1", ("fc1", "gelu")),
+        gemm("scores", ("scores",), copies=2),
+        Instruction(
+            name="softmax", layers=("softmax",), unit="softmax", gemm=None, rows=10, channels=6, traffic=TRAFFIC
+        ),
+        gemm("values", ("values",), copies=2),
+    )
+
+
+IMAGES = 3
+ONE_COPY = OperandCounts(zero=30, small=50, large=25)  # 3 images of 5 x 7 operands
+TWO_COPIES = OperandCounts(zero=10, small=150, large=50)
+COUNTS = {"im2col": ONE_COPY, "fc1": ONE_COPY, "scores": TWO_COPIES, "values": TWO_COPIES}
+
+
+def whole_cost(preset: str = "tiny", overrides: list[str] | None = None) -> Cost:
+    return estimate(program(*every_instruction(), preset=preset, overrides=overrides), COUNTS, IMAGES)
+
+
+def test_cycles_of_a_gemm_by_hand() -> None:
+    # 5x7 times 7x6 on 4x4: two tiles down, two across; a drain of 16 sums at 2 a cycle takes 8 cycles, longer than the
+    # depth of 7. 1 decoder + 7 first tile + 3 * 8 later tiles + 2 PE stages + 8 last drain + 3 requantiser
+    assert unit_cycles(gemm("fc1", ("fc1",)), TINY) == 1 + 7 + 3 * 8 + 2 + 8 + 3
+    assert dma_cycles(gemm("fc1", ("fc1",)), TINY) == 63  # 4001 + 16 bits at 64 a cycle, rounded up
+    assert utilization(5 * 6 * 7, 63, TINY) == Fraction(210, 16 * 63)
+
+
+def test_an_instruction_takes_the_longer_of_unit_and_dma() -> None:
+    slow_dma, no_dma = schedule(program(gemm("fc1", ("fc1",)), gemm("scores", ("scores",), traffic=NO_TRAFFIC)))
+    assert (slow_dma.start, slow_dma.unit, slow_dma.dma, slow_dma.end) == (0, 45, 63, 63)
+    assert (no_dma.start, no_dma.unit, no_dma.dma, no_dma.end) == (63, 45, 0, 108)
+
+
+def test_instructions_follow_one_another() -> None:
+    cost = whole_cost()
+    assert cost.cycles_per_image == sum(layer.cycles.total for layer in cost.layers)
+    assert cost.macs == 210 * 6
+    assert cost.utilization == 210 * 6 / (16 * cost.cycles_per_image)
+    assert cost.latency_ms == pytest.approx(cost.cycles_per_image / 200e3)
+    assert cost.frames_per_second == pytest.approx(200e6 / cost.cycles_per_image)
+
+
+@pytest.mark.parametrize("table", energy_table_names())
+@pytest.mark.parametrize("preset", ["tiny", "edge", "large"])
+def test_energy_adds_up_exactly(preset: str, table: str) -> None:
+    cost = whole_cost(preset, [f"energy_table={table}"])
+    assert sum(cost.energy_aj.values()) == cost.total_aj
+    assert sum(layer.total_aj for layer in cost.layers) == cost.total_aj
+    for component in COMPONENTS:
+        assert sum(layer.energy_aj[component] for layer in cost.layers) == cost.energy_aj[component]
+    assert all(isinstance(value, int) for layer in cost.layers for value in layer.energy_aj.values())
+    assert cost.low.energy_aj <= cost.total_aj <= cost.high.energy_aj
+
+
+def test_every_component_that_can_cost_does() -> None:
+    energy = whole_cost().energy_aj
+    assert [name for name, value in energy.items() if value == 0] == ["multiply_zero"]
+
+
+def test_energy_of_a_gemm_by_hand() -> None:
+    table = load_energy_table("horowitz_45nm")
+    energy = instruction_energy(gemm("fc1", ("fc1", "gelu")), program(), ONE_COPY, IMAGES, table)
+    multiply_aj = 224_479  # 9 x 8 bits: 0.0029948 pJ * 72 + 0.0010417 pJ * 8.5
+    assert energy["multiply_zero"] == 0
+    assert energy["multiply_small"] == 50 * 6 * multiply_aj
+    assert energy["multiply_large"] == 25 * 6 * multiply_aj
+    assert energy["accumulate"] == 75 * 6 * 100_000  # 32 bits: 0.1 pJ
+    assert energy["shift"] == 75 * 6 * 158_880  # 0.1986 pJ * 4 of 5 stages
+    assert energy["pe_registers"] == 75 * 6 * (9 + 8 + 4 + 32) * 9_000
+    assert energy["decode"] == 105 * 2 * table.shift_aj(9 + 4, 1)  # each operand passes two column tiles
+    assert energy["table"] == IMAGES * 30 * 8 * table.sram_read_bit_aj(1024)
+    assert energy["weight_buffer"] == IMAGES * (777 + 333) * 156_250  # 10 pJ for 64 bits at 8 KB
+    assert energy["dram"] == IMAGES * 4017 * 30_468_750
+    assert energy["softmax"] == energy["layernorm"] == energy["residual"] == 0
+
+
+def test_a_zero_operand_saves_the_processing_element_and_nothing_else() -> None:
+    table = load_energy_table("horowitz_45nm")
+    one = gemm("fc1", ("fc1", "gelu"))
+    before = instruction_energy(one, program(), OperandCounts(zero=0, small=80, large=25), IMAGES, table)
+    after = instruction_energy(one, program(), OperandCounts(zero=10, small=70, large=25), IMAGES, table)
+    saved = {name for name in COMPONENTS if after[name] < before[name]}
+    assert saved == {"multiply_small", "shift", "accumulate", "pe_registers"}
+    assert all(after[name] == before[name] for name in COMPONENTS if name not in saved)
+
+
+def test_two_accumulators_shift_at_the_drain_only() -> None:
+    shift = whole_cost().energy_aj
+    two = whole_cost(overrides=["pe_style=two_accumulator"]).energy_aj
+    assert shift["shift"] > two["shift"] == 0
+    assert two["requantize"] > shift["requantize"]
+
+
+def test_decoders_cost_what_they_do() -> None:
+    path = Datapath(config=TINY, table=load_energy_table("horowitz_45nm"))
+    assert path.decode(EIGHT) == 0
+    assert path.decode(Uniform(bits=8, signed=False, zero_point=3)) == path.table.add_aj(9)
+    assert path.decode(TWO_SCALE) == path.table.shift_aj(13, 1) > 0
+
+
+def test_counts_must_fit_the_product() -> None:
+    with pytest.raises(ValueError, match="fc1"):
+        estimate(program(gemm("fc1", ("fc1",))), {}, IMAGES)
+    with pytest.raises(ValueError, match="105"):
+        estimate(program(gemm("fc1", ("fc1",))), {"fc1": OperandCounts(zero=1, small=1, large=1)}, IMAGES)
+
+
+@pytest.mark.parametrize("name", energy_table_names())
+def test_tables_are_sane(name: str) -> None:
+    table = load_energy_table(name)
+    assert table.name == name
+    sizes = [256, 1024, 8192, 20_000, 65_536, 524_288, 1 << 20, 1 << 22]
+    for energy in ([table.sram_read_bit_aj(s) for s in sizes], [table.sram_write_bit_aj(s) for s in sizes]):
+        assert energy == sorted(energy)
+    assert table.dram_bit_aj("low") <= table.dram_bit_aj("typical") <= table.dram_bit_aj("high")
+    assert table.dram_bit_aj("low") > table.sram_read_bit_aj(1 << 20)
+
+
+def test_horowitz_figures_come_back() -> None:
+    table = load_energy_table("horowitz_45nm")
+    assert table.multiply_aj(8, 8) == 200_000
+    assert table.multiply_aj(32, 32) == 3_100_000
+    assert table.add_aj(32) == 100_000
+    assert [64 * table.sram_read_bit_aj(kb * 1024) for kb in (8, 32, 1024)] == [10_000_000, 20_000_000, 100_000_000]
+    assert 64 * table.dram_bit_aj("low") == 1_300_000_000
+    assert table.sram_read_bit_aj(16 * 1024) == round(1e6 * 10 * 2**0.5 / 64)  # halfway on log-log axes
+
+
+def edited_table(folder: Path, edit: Callable[[dict[str, object]], object]) -> str:
+    source = Path(__file__).parents[1] / "hwsim/cost/tables/horowitz_45nm.yaml"
+    values = yaml.safe_load(source.read_text())
+    edit(values)
+    (folder / "mine.yaml").write_text(yaml.safe_dump(values))
+    return str(folder / "mine.yaml")
+
+
+def test_a_table_of_ones_own(tmp_path: Path) -> None:
+    mine = edited_table(tmp_path, lambda values: values.update(name="mine", adder=values["adder"] | {"pj": 0.2}))
+    assert load_energy_table(mine).add_aj(32) == 200_000
+    assert whole_cost(overrides=[f"energy_table={mine}"]).table.name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda values: values.pop("sram"), "sram: is missing"),
+        (lambda values: values.update(leakage=1), "leakage: is not a known key"),
+        (lambda values: values["adder"].update(pj=-1), "adder.pj"),
+        (lambda values: values["adder"].pop("source"), "adder.source: is missing"),
+        (lambda values: values["adder"].update(label="guess"), "adder.label"),
+        (lambda values: values["adder"].update(pj="cheap"), "adder.pj"),
+        (lambda values: values["sram"]["points"].reverse(), "sram: points must have rising bytes"),
+        (lambda values: values["multiplier"]["points"].reverse(), "multiplier: points must have rising bits"),
+        (lambda values: values["dram_bit"].update(low_pj=99), "dram_bit: low_pj, typical_pj and high_pj must rise"),
+    ],
+)
+def test_mistakes_in_a_table(tmp_path: Path, edit: Callable[[dict[str, object]], object], sentence: str) -> None:
+    with pytest.raises(HwsimError) as caught:
+        load_energy_table(edited_table(tmp_path, edit))
+    assert sentence in str(caught.value)
+    assert "mine.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["horowitz_7nm", "", "nowhere.yaml"])
+def test_no_such_table(name: str) -> None:
+    with pytest.raises(HwsimError, match="energy_table"):
+        load_energy_table(name)
