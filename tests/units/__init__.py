@@ -1,0 +1,1 @@
+"""Each unit against the oracle."""

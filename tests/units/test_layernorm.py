@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.nonlinear_error import layernorm_error
+from hwsim.formats import ChannelTwoScale, Uniform
+from hwsim.units.layernorm import layernorm
+from tests import oracle
+
+OUT = Uniform(bits=8, signed=False, zero_point=120)
+
+
+def check(codes: np.ndarray, flags: np.ndarray, fmt: ChannelTwoScale, affine: tuple, shift: int, epsilon: int) -> None:
+    gamma, beta = affine
+    got = layernorm(codes, flags, fmt, gamma, beta, shift, epsilon, OUT)
+    expected = [oracle.layernorm_row(row, flags, fmt, gamma, beta, shift, epsilon, 0, 255) for row in codes]
+    assert got.tolist() == expected
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    channels=st.integers(1, 200),
+    exponent=st.integers(0, 7),
+    bits=st.integers(4, 8),
+    shift=st.integers(0, 31),
+    epsilon=st.integers(0, 10**6),
+)
+def test_rows_equal_the_oracle(seed: int, channels: int, exponent: int, bits: int, shift: int, epsilon: int) -> None:
+    rng = np.random.default_rng(seed)
+    fmt = ChannelTwoScale(bits=bits, exponent=exponent)
+    codes = rng.integers(fmt.minimum, fmt.maximum + 1, (2, channels)).astype(np.int8)
+    flags = (rng.random(channels) < 0.2).astype(np.uint8)
+    gamma = rng.integers(-(2**15), 2**15, channels).astype(np.int16)
+    beta = rng.integers(-(2**31), 2**31, channels).astype(np.int32)
+    check(codes, flags, fmt, (gamma, beta), shift, epsilon)
+
+
+@given(st.integers(0, 2**32), st.integers(2, 100))
+def test_rows_that_do_not_saturate_equal_the_oracle(seed: int, channels: int) -> None:
+    rng = np.random.default_rng(seed)
+    fmt = ChannelTwoScale(bits=8, exponent=2)
+    codes = rng.integers(-40, 40, (3, channels)).astype(np.int8)
+    flags = (rng.random(channels) < 0.1).astype(np.uint8)
+    gamma = rng.integers(5000, 12000, channels).astype(np.int16)
+    beta = rng.integers(100 << 18, 140 << 18, channels).astype(np.int32)
+    check(codes, flags, fmt, (gamma, beta), 18, 100)
+
+
+@pytest.mark.parametrize("code", [-128, 0, 127])
+def test_constant_row_is_defined_and_gives_beta(code: int) -> None:
+    fmt, channels = ChannelTwoScale(bits=8, exponent=7), 64
+    codes, zeros = np.full((1, channels), code, np.int8), np.zeros(channels, np.uint8)
+    gamma, beta = np.full(channels, 32767, np.int16), np.arange(channels, dtype=np.int32) << 10
+    got = layernorm(codes, zeros, fmt, gamma, beta, 10, 0, OUT)
+    assert got[0].tolist() == list(range(channels))
+
+
+def test_widest_row_equals_the_oracle() -> None:
+    fmt = ChannelTwoScale(bits=8, exponent=7)
+    codes = np.array([[-128, 127] * 512, [127] * 1023 + [-128]], np.int8)
+    ones = np.ones(1024, np.uint8)
+    gamma, beta = np.full(1024, 32767, np.int16), np.full(1024, 2**31 - 1, np.int32)
+    check(codes, ones, fmt, (gamma, beta), 22, 0)
+
+
+def test_error_against_float_stays_below_2_to_minus_7() -> None:
+    # The root is floored: with a deviation of 4 units, D * deviation is 768 and the error 1 in 768.
+    assert layernorm_error(rows=200, channels=192, seed=0) < 2.0**-7
+
+
+def test_rows_longer_than_the_unit_are_refused() -> None:
+    with pytest.raises(ValueError, match="at most 1024 channels, not 1025"):
+        layernorm(
+            np.zeros((1, 1025), np.int8), np.zeros(1025, np.uint8), ChannelTwoScale(bits=8, exponent=0),
+            np.zeros(1025, np.int16), np.zeros(1025, np.int32), 0, 0, OUT,
+        )  # fmt: skip
+
+
+def test_wrong_gamma_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"gamma must have shape \(4,\), not \(3,\)"):
+        layernorm(
+            np.zeros((1, 4), np.int8), np.zeros(4, np.uint8), ChannelTwoScale(bits=8, exponent=0),
+            np.zeros(3, np.int16), np.zeros(4, np.int32), 0, 0, OUT,
+        )  # fmt: skip
