@@ -1,0 +1,147 @@
+"""Integer mode: an exported network on integers throughout, from pixels to logits, in PyTorch.
+
+Each layer is one line of docs/numerics.md (see ``golden.integer_ops``). The network file is all it knows, so what is
+measured is what ships. Every intermediate tensor can be had by name: these are the golden integers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from golden import integer_ops as ops
+from hwsim.formats import ChannelTwoScale
+from hwsim.network import (
+    AttentionScores,
+    AttentionValues,
+    Im2col,
+    Layer,
+    LayerNorm,
+    Linear,
+    Network,
+    Residual,
+    Softmax,
+    Table,
+)
+
+SATURATED = 2**15
+
+
+class IntegerModel:
+    """Runs a network; batches of images, int64 tensors of codes."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.formats: dict[str, Any] = {n: spec.format for n, spec in network.manifest.tensors.items()}
+        self.arrays = {n: torch.from_numpy(a.astype("int64")) for n, a in network.arrays.items()}
+        self.last_use = self._last_use()
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8[B, H, W, C] to logits, int64[B, classes]."""
+        tensors = {self.network.manifest.input: images.to(torch.int64)}
+        for layer in self.network.layers:
+            tensors[layer.output] = self.run_layer(layer, tensors)
+            for name in self.last_use.get(layer.name, ()):
+                del tensors[name]
+        return tensors[self.network.manifest.logits].flatten(1)
+
+    @torch.inference_mode()
+    def trace(self, images: Tensor) -> dict[str, Tensor]:
+        """Every tensor by name, int64[B, *shape], the input included."""
+        tensors = {self.network.manifest.input: images.to(torch.int64)}
+        for layer in self.network.layers:
+            tensors[layer.output] = self.run_layer(layer, tensors)
+        return tensors
+
+    def run_layer(self, layer: Layer, tensors: dict[str, Tensor]) -> Tensor:
+        """Output codes of one layer, given the tensors that it reads."""
+        match layer:
+            case Im2col():
+                return self._im2col(layer, tensors[self.network.manifest.input])
+            case Linear():
+                return self._linear(layer, tensors[layer.input])
+            case AttentionScores():
+                return self._scores(layer, tensors[layer.input])
+            case Softmax():
+                p = ops.softmax_q16(tensors[layer.input], self.arrays["exp2_table"])
+                return ops.encode_probability(p, self.formats[layer.output])
+            case AttentionValues():
+                return self._values(layer, tensors[layer.probabilities], tensors[layer.values])
+            case Table():
+                lowest = self.formats[layer.input].minimum
+                return self.arrays[f"{layer.name}.table"][tensors[layer.input] - lowest]
+            case Residual():
+                return self._residual(layer, tensors)
+            case LayerNorm():
+                return self._layernorm(layer, tensors[layer.input])
+
+    def _im2col(self, layer: Im2col, image: Tensor) -> Tensor:
+        pixels = image.permute(0, 3, 1, 2).double()
+        rows = F.unfold(pixels, layer.patch, stride=layer.patch).transpose(1, 2).to(torch.int64)
+        if layer.class_token:
+            rows = F.pad(rows, (0, 0, 1, 0), value=self.formats[layer.output].zero_point)
+        return rows
+
+    def _linear(self, layer: Linear, codes: Tensor) -> Tensor:
+        a = ops.terms(codes, self.formats[layer.input])
+        acc = ops.product(a, self.arrays[f"{layer.name}.weight"].double()) + self.arrays[f"{layer.name}.bias"]
+        return ops.requantise(acc, *self._multipliers(layer.name), self.formats[layer.output])
+
+    def _scores(self, layer: AttentionScores, qkv: Tensor) -> Tensor:
+        q, k, _ = _split_heads(qkv, layer.heads)
+        a = ops.terms(q, self.formats[layer.input])
+        mult, shift = (x[:, None, None] for x in self._multipliers(layer.name))
+        return ops.requantise(ops.product(a, k.double()), mult, shift, self.formats[layer.output])
+
+    def _values(self, layer: AttentionValues, probabilities: Tensor, qkv: Tensor) -> Tensor:
+        _, _, v = _split_heads(qkv, layer.heads)
+        a = ops.terms(probabilities, self.formats[layer.probabilities])
+        acc = ops.product(a, v.double().transpose(2, 3))
+        side_by_side = acc.transpose(1, 2).flatten(2)
+        return ops.requantise(side_by_side, *self._multipliers(layer.name), self.formats[layer.output])
+
+    def _residual(self, layer: Residual, tensors: dict[str, Tensor]) -> Tensor:
+        if layer.skip is None:
+            stream = self.arrays[f"{layer.name}.constant"]
+        else:
+            stream = ops.round_shift(self._on_grid(layer.skip, tensors[layer.skip]) * layer.mult, layer.shift)
+        y = (stream + tensors[layer.branch]).clamp_(-SATURATED, SATURATED - 1)
+        fmt: ChannelTwoScale = self.formats[layer.output]
+        shift = layer.guard_bits + fmt.exponent * self.arrays[f"{layer.output}.flags"]
+        return ops.round_shift(y, shift).clamp_(fmt.minimum, fmt.maximum)
+
+    def _layernorm(self, layer: LayerNorm, codes: Tensor) -> Tensor:
+        y = self._on_grid(layer.input, codes[:, : layer.tokens])
+        gamma, beta = self.arrays[f"{layer.name}.gamma"], self.arrays[f"{layer.name}.beta"]
+        return ops.layernorm(y, layer.epsilon, gamma, beta, layer.shift, self.formats[layer.output])
+
+    def _on_grid(self, name: str, codes: Tensor) -> Tensor:
+        """O-2SF codes on their tensor's one grid."""
+        return codes << (self.formats[name].exponent * self.arrays[f"{name}.flags"])
+
+    def _multipliers(self, name: str) -> tuple[Tensor, Tensor]:
+        return self.arrays[f"{name}.mult"], self.arrays[f"{name}.shift"]
+
+    def _last_use(self) -> dict[str, list[str]]:
+        """Tensors that no layer after this one reads, by the name of the layer."""
+        last: dict[str, str] = {}
+        for layer in self.network.layers:
+            for key in ("input", "branch", "skip", "probabilities", "values"):
+                name = getattr(layer, key, None)
+                if name is not None:
+                    last[name] = layer.name
+        found: dict[str, list[str]] = {}
+        for name, layer_name in last.items():
+            found.setdefault(layer_name, []).append(name)
+        return found
+
+
+def _split_heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """[B, T, 3 D] to q, k, v, each [B, heads, T, D / heads]."""
+    batch, tokens, _ = qkv.shape
+    q, k, v = qkv.reshape(batch, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    return q, k, v

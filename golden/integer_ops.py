@@ -1,0 +1,103 @@
+"""Integer operators on int64 tensors, word for word as docs/numerics.md has them.
+
+    round_shift(x, s) = (x + half) >> s        half = 2**(s-1), or 0 when s = 0
+
+Products are carried by float64 matmul, exact because every partial sum is asserted to stay below 2**53.
+Nothing here is shared with ``hwsim.units``: only the network's data are.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hwsim.formats import TwoScale, Uniform
+
+EXACT_LIMIT = 2**53
+ACCUMULATOR_LIMIT = 2**31
+PROBABILITY_BITS = 16
+NORM_FRACTION_BITS = 10
+
+
+def round_shift(x: Tensor, shift: Tensor | int) -> Tensor:
+    """Divide by ``2**shift`` to nearest, ties towards plus infinity."""
+    s = torch.as_tensor(shift, dtype=torch.int64)
+    half = torch.where(s > 0, torch.ones_like(s) << (s - 1).clamp(min=0), 0)
+    return (x + half) >> s
+
+
+def terms(codes: Tensor, fmt: Uniform | TwoScale) -> Tensor:
+    """``mantissa << shift`` of each code, float64 that holds integers."""
+    if isinstance(fmt, Uniform):
+        return (codes - fmt.zero_point).double()
+    table = fmt.terms()
+    values = table.mantissa.astype("int64") << table.shift.astype("int64")
+    return torch.from_numpy(values.astype("float64"))[codes]
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """``a @ b.T`` over the last two axes as int64; a, b : float64 that hold integers."""
+    bound = float(a.abs().max()) * float(b.abs().max()) * a.shape[-1]
+    assert bound < EXACT_LIMIT, f"partial sums could reach {bound:.0f}, float64 is exact below 2**53"
+    acc = (a @ b.transpose(-1, -2)).to(torch.int64)
+    assert int(acc.abs().max()) < ACCUMULATOR_LIMIT, "an accumulator left 32 bits"
+    return acc
+
+
+def requantise(acc: Tensor, mult: Tensor, shift: Tensor, out: Uniform) -> Tensor:
+    """``clamp(round_shift(acc * M, s) + z, lo, hi)``; ``acc`` holds the bias already."""
+    assert int(acc.abs().max()) < ACCUMULATOR_LIMIT, "accumulator plus bias left 32 bits"
+    y = round_shift(acc * mult, shift) + out.zero_point
+    return y.clamp_(out.minimum, out.maximum)
+
+
+def softmax_q16(scores: Tensor, exp2_table: Tensor) -> Tensor:
+    """Base-2 softmax of the last axis: scores in units of 2**-8 to Q0.16 probabilities, 0 .. 65536.
+
+    scores : int64[..., T], exp2_table : int64[256]
+    """
+    d = scores.amax(-1, keepdim=True) - scores
+    whole = d >> 8
+    e = round_shift(exp2_table[d & 255], whole.clamp(max=18))
+    e = torch.where(whole > 17, 0, e)
+    total = e.sum(-1, keepdim=True)
+    z = bit_length(total)
+    reciprocal = (torch.ones_like(z) << (z + 15)) // total
+    return round_shift(e * reciprocal, z - 1)
+
+
+def encode_probability(p: Tensor, fmt: Uniform | TwoScale) -> Tensor:
+    """Codes of Q0.16 probabilities, each payload rounded from ``p`` itself."""
+    if isinstance(fmt, Uniform):
+        return round_shift(p, PROBABILITY_BITS - fmt.bits).clamp_(max=(1 << fmt.bits) - 1)
+    n = fmt.payload_bits
+    fine = round_shift(p, PROBABILITY_BITS - n - fmt.exponent)
+    coarse = round_shift(p, PROBABILITY_BITS - n).clamp_(max=(1 << n) - 1)
+    return torch.where(fine < (1 << n), fine, coarse + (1 << n))
+
+
+def bit_length(x: Tensor) -> Tensor:
+    """Number of bits of positive integers below 2**52."""
+    return torch.frexp(x.double()).exponent.to(torch.int64)
+
+
+def isqrt(v: Tensor) -> Tensor:
+    """Floor of the square root of integers below 2**52, exact."""
+    root = v.double().sqrt().floor().to(torch.int64)
+    root -= (root * root > v).to(torch.int64)
+    root += ((root + 1) * (root + 1) <= v).to(torch.int64)
+    return root
+
+
+def layernorm(y: Tensor, epsilon: int, gamma: Tensor, beta: Tensor, shift: int, out: Uniform) -> Tensor:
+    """LayerNorm of rows on one integer grid; y : int64[..., D], gamma, beta : int64[D]."""
+    width = y.shape[-1]
+    s1 = y.sum(-1, keepdim=True)
+    s2 = (y * y).sum(-1, keepdim=True)
+    v = (width * s2 - s1 * s1 + epsilon).clamp_(min=1)
+    assert int(v.max()) < 2**48, "LayerNorm's V left 48 bits"
+    sd = isqrt(v)
+    z = bit_length(sd)
+    reciprocal = (torch.ones_like(z) << (z + 15)) // sd
+    n = round_shift((width * y - s1) * reciprocal, z + 15 - NORM_FRACTION_BITS).clamp_(-(2**15), 2**15 - 1)
+    return round_shift(n * gamma + beta, shift).clamp_(out.minimum, out.maximum)

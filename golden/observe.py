@@ -1,0 +1,144 @@
+"""Calibration statistics: float tensors of one block at a time, and how much the prediction feels each element.
+
+    sensitivity = mean over y ~ p of (d log p_y / dO)**2        p: the float prediction, O: an operator's output
+
+PTQ4ViT and TSPTQ-ViT weigh errors by the squared gradient of KL(p || p_float). At the float point that gradient is
+zero; its Hessian there is the Fisher matrix, whose diagonal is the equation above, with labels y drawn from the
+float prediction itself. Reconstructed (the metric's name is known, this reading of it is ours).
+
+Memory stays bounded by one block: the first pass keeps each block's input and its gradients, the second
+recomputes one block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from golden.vit import Vit, classify, embed, run_block
+
+BATCH = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boundaries:
+    """Residual tensors between the blocks and their gradients."""
+
+    stream: tuple[Tensor, ...]
+    """depth + 1 tensors, float32[B, T, D]"""
+    gradients: tuple[Tensor, ...]
+    """depth + 1 tensors, float32[draws, B, T, D]"""
+    head_input: Tensor
+    """float32[B, D], what the classifier reads"""
+    head_sensitivity: Tensor
+    """float32[B, classes]"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """Tensors of one block, by their name without the block's prefix, on a sample of rows."""
+
+    rows: Tensor
+    """int64[R], the sampled tokens"""
+    values: dict[str, Tensor] = field(default_factory=dict)
+    """[B, R, N], attention scores and probabilities [B, heads, R, T]; ``attn.qkv``, ``attn.add``: every token"""
+    sensitivity: dict[str, Tensor] = field(default_factory=dict)
+    """Same shapes (``attn.qkv``: the sampled rows)."""
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Smallest and largest element over every token."""
+
+
+def observe_boundaries(vit: Vit, images: Tensor, draws: int, generator: torch.Generator) -> Iterator[Boundaries]:
+    """First pass, one batch at a time.
+
+    Parameters
+    ----------
+    images : uint8[n, H, W, C]
+    draws : labels drawn from the float prediction of each image
+    """
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        stream = [embed(vit, batch).requires_grad_()]
+        with torch.enable_grad():
+            for index in range(len(vit.blocks)):
+                stream.append(run_block(vit, index, stream[-1]))
+            seen: dict[str, Tensor] = {}
+            logits = classify(vit, stream[-1], lambda name, x, seen=seen: seen.setdefault(name, x))
+            log_p = logits.log_softmax(1)
+            labels = torch.multinomial(log_p.detach().exp(), draws, replacement=True, generator=generator)
+            losses = -log_p.gather(1, labels).sum(0)
+            found = [torch.autograd.grad(loss, [*stream, logits], retain_graph=True) for loss in losses]
+        per_tensor = [torch.stack(g) for g in zip(*found, strict=True)]
+        yield Boundaries(
+            stream=tuple(x.detach() for x in stream),
+            gradients=tuple(per_tensor[:-1]),
+            head_input=seen["norm"].detach(),
+            head_sensitivity=per_tensor[-1].square().mean(0),
+        )
+
+
+def join(parts: list[Boundaries]) -> Boundaries:
+    """Put batches together."""
+    return Boundaries(
+        stream=tuple(torch.cat(x) for x in zip(*(p.stream for p in parts), strict=True)),
+        gradients=tuple(torch.cat(g, 1) for g in zip(*(p.gradients for p in parts), strict=True)),
+        head_input=torch.cat([p.head_input for p in parts]),
+        head_sensitivity=torch.cat([p.head_sensitivity for p in parts]),
+    )
+
+
+def observe_block(vit: Vit, index: int, boundaries: Boundaries, row_count: int, generator: torch.Generator) -> Observed:
+    """Second pass: recompute block ``index`` and keep ``row_count`` tokens, the class token always among them."""
+    others = torch.randperm(vit.tokens - 1, generator=generator)[: row_count - 1] + 1
+    rows = torch.cat([torch.zeros(1, dtype=torch.int64), others.sort().values])
+    parts = []
+    count = len(boundaries.stream[0])
+    for start in range(0, count, BATCH):
+        part = slice(start, start + BATCH)
+        parts.append(
+            _observe_batch(vit, index, boundaries.stream[index][part], boundaries.gradients[index + 1][:, part], rows)
+        )
+    return _join_observed(parts, rows)
+
+
+def _observe_batch(vit: Vit, index: int, x: Tensor, output_gradient: Tensor, rows: Tensor) -> Observed:
+    prefix = f"blocks.{index}."
+    seen: dict[str, Tensor] = {}
+
+    def tap(name: str, tensor: Tensor) -> Tensor:
+        return seen.setdefault(name.removeprefix(prefix), tensor)
+
+    with torch.enable_grad():
+        output = run_block(vit, index, x.detach().requires_grad_(), tap)
+    names = list(seen)
+    squares = {name: torch.zeros_like(seen[name]) for name in names}
+    for gradient in output_gradient:
+        found = torch.autograd.grad(output, [seen[n] for n in names], gradient, retain_graph=True)
+        for name, g in zip(names, found, strict=True):
+            squares[name] += g.square() / len(output_gradient)
+    whole = {"attn.qkv", "attn.add", "mlp.add"}
+    values = {n: t.detach() for n, t in seen.items()}
+    return Observed(
+        rows=rows,
+        values={n: t if n in whole else _sample(t, rows) for n, t in values.items()},
+        sensitivity={n: _sample(t, rows) for n, t in squares.items()},
+        ranges={n: (float(t.min()), float(t.max())) for n, t in values.items()},
+    )
+
+
+def _sample(x: Tensor, rows: Tensor) -> Tensor:
+    """Rows of tokens (or of queries) of a [B, T, N] or [B, heads, T, T] tensor."""
+    return x.index_select(x.ndim - 2, rows)
+
+
+def _join_observed(parts: list[Observed], rows: Tensor) -> Observed:
+    names = parts[0].values
+    return Observed(
+        rows=rows,
+        values={n: torch.cat([p.values[n] for p in parts]) for n in names},
+        sensitivity={n: torch.cat([p.sensitivity[n] for p in parts]) for n in names},
+        ranges={n: (min(p.ranges[n][0] for p in parts), max(p.ranges[n][1] for p in parts)) for n in names},
+    )
