@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loader of hws_layernorm: residual codes to the row buffer, and the row's sums.
+//
+//   y_c = q_c << (r * o_c),  S1 = sum y_c,  S2 = sum y_c**2
+//
+// y: 15 bits, S1: 25 bits, S2: 39 bits for 1,024 channels. y**2 is q**2 << 2 * r * o, so the square is that of 8 bits.
+// Stages: _q code, flag (buffer write); _q2 value, square; _q3 sums. out_valid is high for one cycle, 3 cycles after the
+// last beat; there is no ready, because at most two rows are inside and each stage behind holds one.
+`default_nettype none
+module hws_layernorm_load #(
+  parameter int Lanes = hws_pkg::LayernormLanes
+) (
+  input  wire logic                                            clk_i,
+  input  wire logic                                            rst_ni,
+  input  wire logic [          hws_pkg::ChannelCountWidth-1:0] channels_i,
+  input  wire logic [      hws_pkg::ResidualExponentWidth-1:0] exponent_i,
+  input  wire logic [                               Lanes-1:0] param_write_i,
+  input  wire logic [                  hws_pkg::BeatWidth-1:0] param_beat_i,
+  input  wire logic                                            param_flag_i,
+  input  wire logic                                            space_i,
+  output      logic                                            load_last_o,
+  input  wire logic                                            in_valid_i,
+  output      logic                                            in_ready_o,
+  input  wire logic [            Lanes*hws_pkg::CodeWidth-1:0] in_code_i,
+  output      logic                                            buffer_write_o,
+  output      logic [                    hws_pkg::BeatWidth:0] buffer_address_o,
+  output      logic [        Lanes*(hws_pkg::CodeWidth+1)-1:0] buffer_data_o,
+  output      logic                                            out_valid_o,
+  output      logic [                   hws_pkg::SumWidth-1:0] out_sum_o,
+  output      logic [             hws_pkg::SquareSumWidth-1:0] out_square_sum_o
+);
+  localparam int CodeWidth = hws_pkg::CodeWidth;
+  localparam int BeatWidth = hws_pkg::BeatWidth;
+  localparam int ValueWidth = hws_pkg::ValueWidth;
+  localparam int SquareWidth = hws_pkg::SquareWidth;
+  localparam int SumWidth = hws_pkg::SumWidth;
+  localparam int SquareSumWidth = hws_pkg::SquareSumWidth;
+
+  logic accept, last, bank;
+  logic [Lanes-1:0] keep, keep_q;
+  logic [BeatWidth-1:0] beat, beat_q;
+  logic bank_q, valid_q, valid_q2, valid_q3, first_q, first_q2, last_q, last_q2;
+  logic [SumWidth-1:0] sum_q3, beat_sum;
+  logic [SquareSumWidth-1:0] square_sum_q3, beat_square_sum;
+  logic [ ValueWidth-1:0] value_q2 [Lanes];
+  logic [SquareWidth-1:0] square_q2[Lanes];
+
+  assign in_ready_o       = space_i;
+  assign accept           = in_valid_i && space_i;
+  assign load_last_o      = accept && last;
+  assign buffer_write_o   = valid_q;
+  assign buffer_address_o = {bank_q, beat_q};
+  assign out_valid_o      = valid_q3;
+  assign out_sum_o        = sum_q3;
+  assign out_square_sum_o = square_sum_q3;
+
+  hws_layernorm_beats #(
+    .Lanes(Lanes)
+  ) u_beats (
+    .clk_i,
+    .rst_ni,
+    .channels_i,
+    .next_i(accept),
+    .bank_o(bank),
+    .beat_o(beat),
+    .keep_o(keep),
+    .last_o(last)
+  );
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      {valid_q, valid_q2, valid_q3} <= '0;
+    end else begin
+      valid_q  <= accept;
+      valid_q2 <= valid_q;
+      valid_q3 <= valid_q2 && last_q2;
+    end
+  end
+
+  // The data path needs no reset: the valid bits guard it.
+  always_ff @(posedge clk_i) begin
+    if (accept) begin
+      keep_q  <= keep;
+      beat_q  <= beat;
+      bank_q  <= bank;
+      first_q <= beat == '0;
+      last_q  <= last;
+    end
+    first_q2 <= first_q;
+    last_q2  <= last_q;
+    if (valid_q2) begin
+      sum_q3        <= (first_q2 ? '0 : sum_q3) + beat_sum;
+      square_sum_q3 <= (first_q2 ? '0 : square_sum_q3) + beat_square_sum;
+    end
+  end
+
+  for (genvar lane = 0; lane < Lanes; lane++) begin : gen_lanes
+    logic signed [CodeWidth-1:0] code_q;
+    logic signed [hws_pkg::CodeSquareWidth:0] code_square;  // one bit more: a signed product
+    logic [hws_pkg::ResidualExponentWidth-1:0] shift;
+    logic flag_q;
+
+    hws_ram_1r1w #(
+      .Width(1),
+      .Depth(hws_pkg::BeatsMax)
+    ) u_flags (
+      .clk_i,
+      .write_i(param_write_i[lane]),
+      .write_address_i(param_beat_i),
+      .write_data_i(param_flag_i),
+      .read_i(accept),
+      .read_address_i(beat),
+      .read_data_o(flag_q)
+    );
+
+    assign buffer_data_o[lane*(CodeWidth+1)+:CodeWidth+1] = {flag_q, code_q};
+    assign shift                                          = flag_q ? exponent_i : '0;
+    assign code_square                                    = code_q * code_q;
+
+    always_ff @(posedge clk_i) begin
+      if (accept) code_q <= in_code_i[lane*CodeWidth+:CodeWidth];
+      value_q2[lane]  <= keep_q[lane] ? ValueWidth'(code_q) << shift : '0;
+      square_q2[lane] <= keep_q[lane] ? SquareWidth'(code_square) << {shift, 1'b0} : '0;
+    end
+  end
+
+  always_comb begin
+    beat_sum        = '0;
+    beat_square_sum = '0;
+    for (int lane = 0; lane < Lanes; lane++) begin
+      beat_sum        = beat_sum + SumWidth'($signed(value_q2[lane]));
+      beat_square_sum = beat_square_sum + SquareSumWidth'(square_q2[lane]);
+    end
+  end
+endmodule : hws_layernorm_load
+`default_nettype wire

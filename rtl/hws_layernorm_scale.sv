@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scale of hws_layernorm: from a row's sums to the reciprocal of its deviation.
+//
+//   V = max(1, D * S2 - S1**2 + epsilon),  sd = isqrt(V),  z = bit_length(sd),  R = floor(2**(z + 15) / sd)
+//
+// V < 2**48, so its terms are computed modulo 2**48. S1 waits beside the serial units, in the slot of its row's bank.
+// Stages: _q products of the sums, _q2 variance, then hws_isqrt (25 cycles) and hws_reciprocal (18). The input has no
+// ready: of the two rows that hws_layernorm admits, one at most is in front of the square root.
+`default_nettype none
+module hws_layernorm_scale (
+  input  wire logic                                  clk_i,
+  input  wire logic                                  rst_ni,
+  input  wire logic [hws_pkg::ChannelCountWidth-1:0] channels_i,
+  input  wire logic [     hws_pkg::EpsilonWidth-1:0] epsilon_i,
+  input  wire logic                                  in_valid_i,
+  input  wire logic [         hws_pkg::SumWidth-1:0] in_sum_i,
+  input  wire logic [   hws_pkg::SquareSumWidth-1:0] in_square_sum_i,
+  output      logic                                  out_valid_o,
+  input  wire logic                                  out_ready_i,
+  output      logic [         hws_pkg::SumWidth-1:0] out_sum_o,
+  output      logic [  hws_pkg::ReciprocalWidth-1:0] out_reciprocal_o,
+  output      logic [   hws_pkg::BitLengthWidth-1:0] out_length_o
+);
+  localparam int RadicandWidth = hws_pkg::RadicandWidth;
+  localparam int SumWidth = hws_pkg::SumWidth;
+
+  logic valid_q, valid_q2, in_bank_q, out_bank_q;
+  logic root_in_ready, root_valid, root_ready;
+  logic signed [RadicandWidth-1:0] sum_extended;
+  logic [RadicandWidth-1:0] scaled_squares_q, squared_sum_q, variance, variance_q2;
+  logic [hws_pkg::RootWidth-1:0] root;
+  logic [SumWidth-1:0] sum_bank0_q, sum_bank1_q;
+
+  assign sum_extended = RadicandWidth'($signed(in_sum_i));
+  assign variance     = scaled_squares_q - squared_sum_q + RadicandWidth'(epsilon_i);
+  assign out_sum_o    = out_bank_q ? sum_bank1_q : sum_bank0_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      valid_q    <= 1'b0;
+      valid_q2   <= 1'b0;
+      in_bank_q  <= 1'b0;
+      out_bank_q <= 1'b0;
+    end else begin
+      valid_q  <= in_valid_i;
+      valid_q2 <= valid_q || (valid_q2 && !root_in_ready);
+      if (in_valid_i) in_bank_q <= !in_bank_q;
+      if (out_valid_o && out_ready_i) out_bank_q <= !out_bank_q;
+    end
+  end
+
+  // The data path needs no reset: the valid bits guard it.
+  always_ff @(posedge clk_i) begin
+    if (in_valid_i) begin
+      scaled_squares_q <= RadicandWidth'(channels_i) * RadicandWidth'(in_square_sum_i);
+      squared_sum_q    <= sum_extended * sum_extended;
+      if (in_bank_q) sum_bank1_q <= in_sum_i;
+      else sum_bank0_q <= in_sum_i;
+    end
+    if (valid_q) variance_q2 <= (variance == '0) ? RadicandWidth'(1) : variance;
+  end
+
+  hws_isqrt u_isqrt (
+    .clk_i,
+    .rst_ni,
+    .in_valid_i(valid_q2),
+    .in_ready_o(root_in_ready),
+    .in_radicand_i(variance_q2),
+    .out_valid_o(root_valid),
+    .out_ready_i(root_ready),
+    .out_root_o(root)
+  );
+
+  hws_reciprocal u_reciprocal (
+    .clk_i,
+    .rst_ni,
+    .in_valid_i(root_valid),
+    .in_ready_o(root_ready),
+    .in_divisor_i(root),
+    .out_valid_o,
+    .out_ready_i,
+    .out_quotient_o(out_reciprocal_o),
+    .out_length_o
+  );
+endmodule : hws_layernorm_scale
+`default_nettype wire
