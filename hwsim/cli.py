@@ -1,0 +1,158 @@
+"""The command line: each command calls one function and prints what it returns.
+
+A mistake in the input is one sentence on stderr and exit status 2, and so is Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, ParamSpec
+
+import typer
+
+from hwsim.errors import HwsimError
+
+if TYPE_CHECKING:
+    from hwsim.flows.run import Progress
+
+P = ParamSpec("P")
+
+EXIT_MISTAKE = 2
+INTERRUPTED = "interrupted before the result was complete; no file is half-written"
+
+app = typer.Typer(
+    help="Run post-training-quantised vision transformers on an edge accelerator: bits, cycles, energy.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Preset = Annotated[str, typer.Option("--preset", metavar="tiny|edge|large", help="Accelerator.")]
+Override = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the preset; may be repeated.")
+]
+EveryLayer = Annotated[bool, typer.Option("--layers", help="Show each layer for itself, not one line a kind.")]
+
+
+def main() -> None:
+    """Entry point of the command ``hwsim``."""
+    try:
+        app(prog_name="hwsim")
+    except KeyboardInterrupt:
+        _fail(INTERRUPTED)
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"hwsim: {sentence}", file=sys.stderr)
+    sys.exit(EXIT_MISTAKE)
+
+
+def _one_sentence(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn a mistake or Ctrl-C into one sentence and exit status 2."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except HwsimError as error:
+            _fail(str(error))
+        except KeyboardInterrupt:
+            _fail(INTERRUPTED)
+
+    return wrapped
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"hwsim {version('hwsim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("run")
+@_one_sentence
+def run_command(
+    network: Annotated[
+        str | None,
+        typer.Argument(help="Folder of a network, or the name of a shipped one.", show_default="fashion_mnist_vit"),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="An .npz file with uint8 images (and labels), or a folder: class folders, or images whose names "
+            "begin with the class index (0008_hen.jpg).",
+            show_default="the shipped images",
+        ),
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="At most this many.", show_default="all")] = None,
+    preset: Preset = "edge",
+    overrides: Override = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page.")] = None,
+    layers: EveryLayer = False,
+) -> None:
+    """Run a network on images, bit for bit as the hardware: classes, cycles, energy."""
+    from rich.console import Console
+
+    from hwsim.flows.run import RunOptions, run
+    from hwsim.report.files import check_outputs, write_json, write_text
+    from hwsim.report.page import render_page
+    from hwsim.report.terminal import print_run
+
+    check_outputs(json, html)
+    options = RunOptions(network=network, data=data, images=images, preset=preset, overrides=tuple(overrides or ()))
+    with _progress_bar("images") as progress:
+        report = run(options, progress)
+    page = render_page(report) if html is not None else ""
+    if json is not None:
+        write_json(json, report.as_dict())
+    if html is not None:
+        write_text(html, page)
+    print_run(report, Console(), every_layer=layers)
+    written = [str(path) for path in (json, html) if path is not None]
+    if written:
+        print(f"written: {', '.join(written)}")
+
+
+@app.command("info")
+@_one_sentence
+def info_command(
+    network: Annotated[str, typer.Argument(help="Folder of a network, or the name of a shipped one.")],
+    preset: Preset = "edge",
+    overrides: Override = None,
+    layers: EveryLayer = False,
+) -> None:
+    """Describe a network: layers, formats, size, bounds proved, how it was made, accuracy."""
+    from rich.console import Console
+
+    from hwsim.flows.info import info
+    from hwsim.report.network_table import print_network
+
+    print_network(info(network, preset, tuple(overrides or ())), Console(), every_layer=layers)
+
+
+@contextmanager
+def _progress_bar(noun: str) -> Iterator[Progress]:
+    """Bar on stderr with the time that is left; it goes when the work is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(noun, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

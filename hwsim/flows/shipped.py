@@ -1,0 +1,53 @@
+"""Where the shipped networks and images lie, and which of them a command means."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from hwsim.errors import HwsimError
+from hwsim.network import JSON_NAME, Network
+
+DEFAULT_NETWORK = "fashion_mnist_vit"
+SHIPPED_DATA = {"fashion_mnist_vit": "fashion_mnist/test.npz"}
+"""Test images of each shipped network."""
+
+
+def zoo() -> Path:
+    """Folder of the shipped networks and images."""
+    with as_file(files("hwsim") / "zoo") as folder:
+        return folder
+
+
+def shipped_networks() -> list[str]:
+    """Names of the shipped networks."""
+    return sorted(folder.parent.name for folder in zoo().glob(f"*/{JSON_NAME}"))
+
+
+def network_path(name_or_path: str | None) -> Path:
+    """Folder of a network: one's own, or a shipped one by its name."""
+    if name_or_path is None:
+        return zoo() / DEFAULT_NETWORK
+    own = Path(name_or_path)
+    if not own.exists() and name_or_path in shipped_networks():
+        return zoo() / name_or_path
+    return own
+
+
+def data_path(data: Path | None, network: Network) -> Path:
+    """Images to run on: those given, or the test images of a shipped network.
+
+    Raises
+    ------
+    HwsimError
+        If no images were given and the network is not a shipped one.
+    """
+    if data is not None:
+        return data
+    if network.name not in SHIPPED_DATA:
+        size, mode = network.manifest.preprocess.size, network.manifest.preprocess.mode
+        raise HwsimError(
+            f"{network.folder}: hwsim ships no images for network {network.name!r} "
+            f"(expected --data with an .npz file or a folder of images, which become {size}x{size} {mode})"
+        )
+    return zoo() / SHIPPED_DATA[network.name]

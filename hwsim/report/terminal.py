@@ -1,0 +1,122 @@
+"""A run as one screen of tables."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hwsim.cost.energy import COMPONENTS
+from hwsim.report.groups import LayerGroup, by_kind, each
+from hwsim.report.result import RunReport
+from hwsim.report.words import COMPONENT_LABELS, microjoules, percent, share
+
+_BAR_CELLS = 12
+
+
+def print_run(report: RunReport, console: Console, *, every_layer: bool = False) -> None:
+    """Print what a run found; ``every_layer`` shows each layer for itself instead of sums by kind."""
+    groups = (each if every_layer else by_kind)(report.cost.layers, report.config)
+    side_by_side = Columns([_headline(report), _energy(report)], padding=(0, 3))
+    console.print(Group(_heading(report), Text(), side_by_side, _layers(report, groups), _notes(report)))
+
+
+def describe_config(report: RunReport) -> str:
+    """Say in one line what the accelerator is."""
+    config = report.config
+    changed = f", with {', '.join(report.overrides)}" if report.overrides else ""
+    return (
+        f"{config.name}: {config.array_rows}x{config.array_columns} array ({config.pe_style}), "
+        f"{config.activation_buffer_bytes // 1024} + {config.weight_buffer_bytes // 1024} KiB buffers, "
+        f"{config.dram_bits_per_cycle}-bit DRAM port, {config.freq_mhz} MHz{changed}"
+    )
+
+
+def describe_origin(report: RunReport) -> str:
+    """Say in one line what the network is and how it was made."""
+    origin = report.network.manifest.origin
+    return (
+        f"{report.network.name}: {origin.model}, {origin.method}, {origin.bits} bits, "
+        f"{origin.calibration_images} calibration images, seed {origin.seed}"
+    )
+
+
+def _heading(report: RunReport) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(Text("network", style="dim"), describe_origin(report))
+    grid.add_row(Text("images", style="dim"), f"{len(report.images):,} of {report.images.source}")
+    grid.add_row(Text("hardware", style="dim"), describe_config(report))
+    return grid
+
+
+def _headline(report: RunReport) -> RenderableType:
+    cost = report.cost
+    low, high = cost.per_image_uj(cost.low.energy_aj), cost.per_image_uj(cost.high.energy_aj)
+    table = _table("Result")
+    table.show_header = False
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("top-1, float", percent(report.top1_float_percent))
+    table.add_row("top-1, integer hardware", Text(percent(report.top1_integer_percent), style="bold"))
+    table.add_row("agreement of the two", percent(report.agreement_percent))
+    table.add_section()
+    table.add_row("multiply-accumulates", f"{cost.macs:,}")
+    table.add_row("cycles", Text(f"{cost.cycles_per_image:,}", style="bold"))
+    table.add_row(f"latency at {report.config.freq_mhz} MHz", f"{cost.latency_ms:.3f} ms")
+    table.add_row("frames/s", f"{cost.frames_per_second:,.1f}")
+    table.add_row("utilisation of the array", f"{100 * cost.utilization:.1f} %")
+    table.add_section()
+    table.add_row("energy", Text(f"{microjoules(cost.per_image_uj(cost.total_aj))} µJ", style="bold"))
+    table.add_row(f"lowest, {cost.low.table}", f"{microjoules(low)} µJ")
+    table.add_row(f"highest, {cost.high.table}", f"{microjoules(high)} µJ")
+    return table
+
+
+def _energy(report: RunReport) -> RenderableType:
+    cost = report.cost
+    table = _table("Energy of one image")
+    table.add_column(cost.table.name)
+    for heading in ("µJ", "share"):
+        table.add_column(heading, justify="right")
+    energy = cost.energy_aj
+    largest = max(energy.values())
+    for name in COMPONENTS:
+        value_uj = microjoules(cost.per_image_uj(energy[name]))
+        bar = Text("█" * round(_BAR_CELLS * energy[name] / largest), style="cyan")
+        table.add_row(COMPONENT_LABELS[name], value_uj, share(energy[name], cost.total_aj), bar)
+    return table
+
+
+def _layers(report: RunReport, groups: list[LayerGroup]) -> RenderableType:
+    cost = report.cost
+    table = _table("Cost of each layer, for one image")
+    table.add_column("layer", no_wrap=True)
+    for heading in ("MMAC", "cycles", "share", "util.", "µJ", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for group in groups:
+        table.add_row(
+            f"{group.count} x {group.name}" if group.count > 1 else group.name,
+            f"{group.macs / 1e6:,.3f}" if group.macs else "-",
+            f"{group.cycles:,}{'*' if group.dma_bound else ' '}",
+            share(group.cycles, cost.cycles_per_image),
+            f"{100 * group.utilization:.1f} %" if group.macs else "-",
+            microjoules(cost.per_image_uj(group.energy_aj)),
+            share(group.energy_aj, cost.total_aj),
+        )
+    if any(group.dma_bound for group in groups):
+        table.caption = "* waits for the DMA"
+        table.caption_justify = "left"
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=title, title_justify="left", title_style="bold")
+
+
+def _notes(report: RunReport) -> RenderableType:
+    rate = report.machine_macs_per_second
+    per_image_ms = 1e3 * report.wall_seconds / len(report.images)
+    speed = f"{per_image_ms:.1f} ms an image, {rate / 1e9:.2f} GMAC/s"
+    return Text(f"simulated bit-accurately in {report.wall_seconds:.1f} s: {speed}", style="dim")
