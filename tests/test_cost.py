@@ -9,121 +9,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hwsim.compiler.program import Gemm, Instruction, OperandCounts, Program, Traffic
+from hwsim.compiler.program import OperandCounts
 from hwsim.config import load_preset
 from hwsim.cost.cycles import dma_cycles, schedule, unit_cycles, utilization
 from hwsim.cost.datapath import Datapath
 from hwsim.cost.energy import COMPONENTS, instruction_energy
 from hwsim.cost.energy_table import energy_table_names, load_energy_table
-from hwsim.cost.estimate import Cost, estimate
+from hwsim.cost.estimate import estimate
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
-from hwsim.network import (
-    AttentionScores,
-    AttentionValues,
-    Im2col,
-    LayerNorm,
-    Linear,
-    Manifest,
-    Network,
-    Origin,
-    Preprocess,
-    Residual,
-    Softmax,
-    Table,
-    TensorSpec,
-)
+from hwsim.formats import Uniform
+from tests.handmade import EIGHT, IMAGES, NO_TRAFFIC, ONE_COPY, TWO_SCALE, gemm, program, whole_cost
 
 TINY = load_preset("tiny")
-EIGHT = Uniform(bits=8, signed=True)
-TWO_SCALE = TwoScale(bits=8, exponent=3, small_signed=True)
-NO_TRAFFIC = Traffic(
-    activation_read_bits=0,
-    activation_write_bits=0,
-    weight_write_bits=0,
-    weight_read_bits=0,
-    dram_read_bits=0,
-    dram_write_bits=0,
-)
-TRAFFIC = Traffic(
-    activation_read_bits=8000,
-    activation_write_bits=1600,
-    weight_write_bits=333,
-    weight_read_bits=777,
-    dram_read_bits=4001,
-    dram_write_bits=16,
-)
-
-
-def network() -> Network:
-    formats = {
-        "image": Uniform(bits=8, signed=False),
-        "patches": Uniform(bits=8, signed=False, zero_point=7),
-        "stream": ChannelTwoScale(bits=8, exponent=2),
-        "hidden": Uniform(bits=10, signed=True),
-        "gelu": TWO_SCALE,
-        "qkv": EIGHT,
-        "scores": Uniform(bits=16, signed=True),
-        "probabilities": TwoScale(bits=8, exponent=5, small_signed=False),
-    }
-    layers = [
-        Im2col(name="im2col", output="patches", patch=2, class_token=True),
-        Linear(name="embed", output="branch", input="patches"),
-        Residual(name="stream", output="stream", branch="branch", skip=None, mult=0, shift=0, guard_bits=3),
-        LayerNorm(name="norm", output="normed", input="stream", tokens=5, shift=3, epsilon=1),
-        Linear(name="fc1", output="hidden", input="gelu"),
-        Table(name="gelu", output="gelu", input="hidden"),
-        AttentionScores(name="scores", output="scores", input="qkv", heads=2),
-        Softmax(name="softmax", output="probabilities", input="scores"),
-        AttentionValues(name="values", output="context", probabilities="probabilities", values="qkv", heads=2),
-    ]
-    manifest = Manifest(
-        name="by hand",
-        origin=Origin(model="none", method="none", bits=8, seed=0, calibration_images=0),
-        preprocess=Preprocess(mode="L", size=4, resize=4, interpolation="bicubic"),
-        classes=["a", "b"],
-        input="image",
-        logits="context",
-        tensors={name: TensorSpec(shape=(1,), format=fmt, scale=1.0) for name, fmt in formats.items()},
-        layers=layers,
-        arrays_sha256="",
-    )
-    return Network(manifest, {})
-
-
-def gemm(name: str, layers: tuple[str, ...], copies: int = 1, traffic: Traffic = TRAFFIC) -> Instruction:
-    shape = Gemm(rows=5, columns=6, depth=7, copies=copies, column_operand="weights")
-    return Instruction(
-        name=name, layers=layers, unit="pe_array", gemm=shape, rows=5 * copies, channels=6, traffic=traffic
-    )
-
-
-def program(*instructions: Instruction, preset: str = "tiny", overrides: list[str] | None = None) -> Program:
-    config = load_preset(preset, overrides)
-    return Program(network=network(), config=config, instructions=instructions, accumulator_bounds={})
-
-
-def every_instruction() -> tuple[Instruction, ...]:
-    return (
-        gemm("im2col", ("im2col", "embed", "stream")),
-        Instruction(name="norm", layers=("norm",), unit="layernorm", gemm=None, rows=5, channels=6, traffic=NO_TRAFFIC),
-        gemm("fc1", ("fc1", "gelu")),
-        gemm("scores", ("scores",), copies=2),
-        Instruction(
-            name="softmax", layers=("softmax",), unit="softmax", gemm=None, rows=10, channels=6, traffic=TRAFFIC
-        ),
-        gemm("values", ("values",), copies=2),
-    )
-
-
-IMAGES = 3
-ONE_COPY = OperandCounts(zero=30, small=50, large=25)  # 3 images of 5 x 7 operands
-TWO_COPIES = OperandCounts(zero=10, small=150, large=50)
-COUNTS = {"im2col": ONE_COPY, "fc1": ONE_COPY, "scores": TWO_COPIES, "values": TWO_COPIES}
-
-
-def whole_cost(preset: str = "tiny", overrides: list[str] | None = None) -> Cost:
-    return estimate(program(*every_instruction(), preset=preset, overrides=overrides), COUNTS, IMAGES)
 
 
 def test_cycles_of_a_gemm_by_hand() -> None:

@@ -1,0 +1,179 @@
+"""The report says what was found, in JSON, on a terminal and on a page that stands alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from hwsim.cost.energy import COMPONENTS
+from hwsim.errors import HwsimError
+from hwsim.images import ImageSet
+from hwsim.report.figures import energy_figure, layers_figure, svg, timeline_figure
+from hwsim.report.files import check_outputs, write_json, write_text
+from hwsim.report.groups import by_kind, kind
+from hwsim.report.page import render_page
+from hwsim.report.result import RunReport
+from hwsim.report.terminal import print_run
+from hwsim.report.words import COMPONENT_LABELS
+from tests.handmade import IMAGES, program, whole_cost
+
+
+def report(labels: list[int] | None = [0, 1, 1], top1_float: list[int] | None = [0, 1, 0]) -> RunReport:  # noqa: B006
+    pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 4, 4), dtype=np.uint8)
+    cost = whole_cost()
+    return RunReport(
+        network=program().network,
+        config=cost.config,
+        overrides=("freq_mhz=<b>",),
+        images=ImageSet(
+            pixels=pixels,
+            labels=None if labels is None else np.array(labels),
+            top1_float=None if top1_float is None else np.array(top1_float),
+            source="somewhere/test.npz",
+        ),
+        logits=np.array([[1, 2], [4, 4], [-1, 7]], np.int16),
+        cost=cost,
+        accumulator_bounds={"embed": 1000},
+        wall_seconds=0.5,
+        versions={"hwsim": "0"},
+    )
+
+
+def screen(found: RunReport, *, width: int = 110, every_layer: bool = False) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_run(found, console, every_layer=every_layer)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_accuracy() -> None:
+    found = report()
+    assert found.top1.tolist() == [1, 0, 1]
+    assert found.top1_integer_percent == pytest.approx(100 / 3)
+    assert found.top1_float_percent == pytest.approx(200 / 3)
+    assert found.agreement_percent == 0
+    assert found.machine_macs_per_second == found.cost.macs * IMAGES / 0.5
+
+
+def test_json_has_the_keys_of_the_issue_and_adds_up() -> None:
+    values = json.loads(json.dumps(report().as_dict()))
+    assert {
+        "network", "preset", "config", "config_hash", "images", "top1_float", "top1_integer", "agreement",
+        "cycles_per_image", "latency_ms", "frames_per_second", "utilization", "energy_uj_per_image",
+        "energy_uj_by_component", "layers", "wall_seconds", "machine_macs_per_second", "versions",
+    } <= set(values)  # fmt: skip
+    for layer in values["layers"]:
+        assert {"name", "unit", "macs", "cycles", "utilization", "energy_uj", "energy_uj_by_component"} <= set(layer)
+    assert values["images"] == IMAGES
+    assert sum(layer["cycles"] for layer in values["layers"]) == values["cycles_per_image"]
+    energy = values["energy_aj"]
+    assert sum(energy["by_component"].values()) == energy["total"]
+    assert sum(layer["energy_aj"]["total"] for layer in values["layers"]) == energy["total"]
+    assert values["energy_uj_per_image"] == pytest.approx(energy["total"] / IMAGES / 1e12)
+    assert values["energy_uj_per_image_low"]["energy_uj"] < values["energy_uj_per_image"]
+    assert values["energy_uj_per_image_high"]["energy_uj"] > values["energy_uj_per_image"]
+
+
+def test_what_is_not_known_is_null() -> None:
+    values = report(labels=None, top1_float=None).as_dict()
+    assert values["top1_float"] is values["top1_integer"] is values["agreement"] is None
+    assert "-" in screen(report(labels=None, top1_float=None))
+
+
+def test_terminal_names_everything() -> None:
+    text = screen(report())
+    for word in (*COMPONENT_LABELS.values(), "33.33 %", "66.67 %", "cycles", "im2col", "softmax", "values"):
+        assert word in text
+    assert f"{report().cost.cycles_per_image:,}" in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_terminal_fits_the_width(width: int) -> None:
+    lines = screen(report(), width=width).splitlines()
+    assert max(len(line) for line in lines) <= width
+    assert not [line for line in lines if "…" in line]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("blocks.3.fc1", "blocks.*.fc1"),
+        ("blocks.11.attn.qkv", "blocks.*.attn.qkv"),
+        ("fc1", "fc1"),
+        ("norm2", "norm2"),
+        ("block_3_fc1", "block_*_fc1"),
+    ],
+)
+def test_kinds(name: str, expected: str) -> None:
+    assert kind(name) == expected
+
+
+def test_groups_keep_the_sums() -> None:
+    cost = whole_cost()
+    layers = tuple(replace(layer, name=f"blocks.{i % 2}.{layer.unit}") for i, layer in enumerate(cost.layers))
+    groups = by_kind(layers, cost.config)
+    assert [group.name for group in groups] == ["blocks.*.pe_array", "blocks.1.layernorm", "blocks.0.softmax"]
+    assert sum(group.cycles for group in groups) == cost.cycles_per_image
+    assert sum(group.energy_aj for group in groups) == cost.total_aj
+    assert sum(group.count for group in groups) == len(layers)
+
+
+def test_page_stands_alone() -> None:
+    page = render_page(report())
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert "<script" not in page
+    assert "freq_mhz=&lt;b&gt;" in page
+    assert page.count("<svg") == 3
+    assert page.count("data:image/png;base64,") == IMAGES * 2  # each of them once more among the changed ones
+    for name in COMPONENTS:
+        assert COMPONENT_LABELS[name] in page
+
+
+def test_page_without_labels() -> None:
+    page = render_page(report(labels=None, top1_float=None))
+    assert 'class="unknown"' in page
+    assert "label:" not in page
+
+
+@pytest.mark.parametrize("draw", [energy_figure, layers_figure, timeline_figure])
+def test_figures_are_svg_and_repeat(draw: object) -> None:
+    text = svg(draw(report()))  # type: ignore[operator]
+    assert ElementTree.fromstring(text).tag.endswith("svg")
+    assert svg(draw(report())) == text  # type: ignore[operator]
+
+
+def test_written_whole_and_beside_nothing(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"key": 1})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"key": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.json").write_text("old")
+
+    def full_disk(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(HwsimError, match="cannot be written: No space left on device"):
+        write_text(tmp_path / "a.json", "new")
+    assert (tmp_path / "a.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_outputs_are_checked_before(tmp_path: Path) -> None:
+    check_outputs(tmp_path / "a.json", None, tmp_path / "b.html")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(HwsimError, match="there is no folder"):
+        check_outputs(tmp_path / "none" / "a.json")
+    with pytest.raises(HwsimError, match="is a folder"):
+        check_outputs(tmp_path)
+    with pytest.raises(HwsimError, match="named twice"):
+        check_outputs(tmp_path / "a", tmp_path / "a")
