@@ -40,7 +40,7 @@ class Gemm:
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """Bits that one instruction moves, for one image."""
+    """Bits that one instruction moves, for one image; ``hwsim/compiler/traffic.py`` says what is counted."""
 
     activation_read_bits: int
     activation_write_bits: int
@@ -56,7 +56,7 @@ class Instruction:
     """One pass through one unit."""
 
     name: str
-    """Name of the first layer in it."""
+    """Name of the layer that the unit itself performs: the first one, im2col aside."""
     layers: tuple[str, ...]
     """Every network layer it performs, in order."""
     unit: Unit

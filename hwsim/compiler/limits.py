@@ -1,0 +1,136 @@
+"""Refusal of what a configuration cannot hold: operand widths, multipliers, row lengths, buffers."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import NoReturn
+
+import numpy as np
+
+from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, pass_inputs, row_operand
+from hwsim.compiler.traffic import tensor_bits
+from hwsim.config import AcceleratorConfig
+from hwsim.errors import HwsimError
+from hwsim.formats import ChannelTwoScale
+from hwsim.network import LayerNorm, Network, Residual
+
+
+def check_limits(network: Network, passes: list[Pass], config: AcceleratorConfig) -> None:
+    """Check every pass against the configuration.
+
+    Raises
+    ------
+    HwsimError
+        Naming the layer or tensor, what it needs, the key and its value.
+    """
+    for one in passes:
+        if isinstance(one.main, Product):
+            _row_operand(network, one.main, config)
+            _column_operand(network, one.main, config)
+            _multipliers(network, one.main, config)
+        if isinstance(one.main, LayerNorm):
+            _row_length(network, one.main, config)
+        if isinstance(one.drain, Residual):
+            _residual_multiplier(network, one.drain, config)
+    _working_set(network, passes, config)
+
+
+def live_tensors(network: Network, passes: list[Pass]) -> list[list[str]]:
+    """Tensors that the activation buffer holds while each pass runs: its inputs, its output, what later ones read."""
+    inputs = [pass_inputs(network, one) for one in passes]
+    live: list[list[str]] = []
+    for index, one in enumerate(passes):
+        made = [earlier.output for earlier in passes[:index]]
+        kept = [name for name in made if any(name in later for later in inputs[index:])]
+        here = [*kept, *inputs[index], *([] if one.output == network.manifest.logits else [one.output])]
+        live.append(list(dict.fromkeys(here)))
+    return live
+
+
+def _working_set(network: Network, passes: list[Pass], config: AcceleratorConfig) -> None:
+    for one, names in zip(passes, live_tensors(network, passes), strict=True):
+        sizes = {name: -(-tensor_bits(network, name) // 8) for name in names}
+        if (total := sum(sizes.values())) > config.activation_buffer_bytes:
+            parts = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            _refuse(
+                network, one.main.name, f"needs {total} bytes of activations ({parts})",
+                f"at most activation_buffer_bytes = {config.activation_buffer_bytes}",
+            )  # fmt: skip
+
+
+def _row_operand(network: Network, layer: Product, config: AcceleratorConfig) -> None:
+    name = row_operand(layer)
+    fmt = network.tensor(name).format
+    assert not isinstance(fmt, ChannelTwoScale), "the network check lets no residual tensor feed the array"
+    mantissa, shift = fmt.terms()
+    low, high = int(mantissa.min()), int(mantissa.max())
+    if not _fits(low, high, config.mantissa_bits):
+        _refuse(
+            network, layer.name, f"reads {name}, whose mantissas run from {low} to {high}",
+            f"mantissas of mantissa_bits = {config.mantissa_bits} signed bits",
+        )  # fmt: skip
+    used = np.unique(shift[mantissa != 0]).tolist()
+    if max(used) >= 1 << config.term_shift_bits:
+        _refuse(
+            network, layer.name, f"reads {name}, which shifts by {max(used)}",
+            f"shifts of term_shift_bits = {config.term_shift_bits} bits",
+        )  # fmt: skip
+    if config.pe_style == "two_accumulator" and len(set(used) - {0}) > 1:
+        _refuse(network, layer.name, f"reads {name}, which shifts by {used}", "one nonzero shift for two_accumulator")
+
+
+def _column_operand(network: Network, layer: Product, config: AcceleratorConfig) -> None:
+    name = column_operand(layer)
+    if name is not None:
+        bits = network.tensor(name).format.bits
+        if bits > config.weight_bits:
+            _refuse(
+                network, layer.name, f"feeds {bits}-bit codes of {name} to the columns",
+                f"at most weight_bits = {config.weight_bits}",
+            )  # fmt: skip
+        return
+    weight = network.arrays[f"{layer.name}.weight"]
+    if not _fits(int(weight.min()), int(weight.max()), config.weight_bits):
+        _refuse(
+            network, layer.name, f"has weights from {weight.min()} to {weight.max()}",
+            f"weights of weight_bits = {config.weight_bits} signed bits",
+        )  # fmt: skip
+    tile_bytes = -(-gemm_of(network, layer).depth * config.array_columns * config.weight_bits // 8)
+    if 2 * tile_bytes > config.weight_buffer_bytes:
+        _refuse(
+            network, layer.name, f"needs two banks of {tile_bytes} bytes for a tile of weights",
+            f"at most weight_buffer_bytes = {config.weight_buffer_bytes} for both",
+        )  # fmt: skip
+
+
+def _multipliers(network: Network, layer: Product, config: AcceleratorConfig) -> None:
+    mult, shift = (int(network.arrays[f"{layer.name}.{name}"].max()) for name in ("mult", "shift"))
+    _multiplier(network, layer.name, mult, shift, config)
+
+
+def _residual_multiplier(network: Network, layer: Residual, config: AcceleratorConfig) -> None:
+    _multiplier(network, layer.name, layer.mult, layer.shift, config)
+
+
+def _multiplier(network: Network, name: str, mult: int, shift: int, config: AcceleratorConfig) -> None:
+    if not _fits(0, mult, config.multiplier_bits):
+        expected = f"multipliers of multiplier_bits = {config.multiplier_bits} signed bits"
+        _refuse(network, name, f"multiplies by {mult}", expected)
+    if shift >= 1 << config.multiplier_shift_bits:
+        expected = f"shifts of multiplier_shift_bits = {config.multiplier_shift_bits} bits"
+        _refuse(network, name, f"shifts by {shift}", expected)
+
+
+def _row_length(network: Network, layer: LayerNorm, config: AcceleratorConfig) -> None:
+    channels = prod(network.tensor(layer.output).shape[1:])
+    if channels > config.layernorm_channels_max:
+        expected = f"at most layernorm_channels_max = {config.layernorm_channels_max}"
+        _refuse(network, layer.name, f"has rows of {channels} channels", expected)
+
+
+def _fits(low: int, high: int, bits: int) -> bool:
+    return -(1 << (bits - 1)) <= low and high < 1 << (bits - 1)
+
+
+def _refuse(network: Network, name: str, found: str, expected: str) -> NoReturn:
+    raise HwsimError(f"network {network.name}: layer {name} {found}, expected {expected}")

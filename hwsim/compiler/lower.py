@@ -1,0 +1,138 @@
+"""Lowering: groups the layers of a network into passes through the array, the softmax unit and the LayerNorm unit.
+
+A table or a residual adder belongs to the drain of the product whose result it takes, and im2col to the DMA that loads
+the rows of the product after it; neither runs alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import NoReturn
+
+from hwsim.compiler.program import Gemm, Unit
+from hwsim.errors import HwsimError
+from hwsim.network import (
+    AttentionScores,
+    AttentionValues,
+    Im2col,
+    Layer,
+    LayerNorm,
+    Linear,
+    Network,
+    Residual,
+    Softmax,
+    Table,
+)
+from hwsim.network_check import layer_inputs
+
+Product = Linear | AttentionScores | AttentionValues
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """Layers of one pass: what loads its rows, what the unit performs, what its drain does."""
+
+    main: Product | Softmax | LayerNorm
+    load: Im2col | None = None
+    drain: Table | Residual | None = None
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every layer, in order."""
+        return tuple(layer for layer in (self.load, self.main, self.drain) if layer is not None)
+
+    @property
+    def output(self) -> str:
+        """Tensor that leaves the pass."""
+        return (self.drain or self.main).output
+
+    @property
+    def unit(self) -> Unit:
+        """Unit that performs ``main``."""
+        if isinstance(self.main, Softmax):
+            return "softmax"
+        return "layernorm" if isinstance(self.main, LayerNorm) else "pe_array"
+
+
+def lower(network: Network) -> list[Pass]:
+    """Group the layers of a network into passes, in order.
+
+    Raises
+    ------
+    HwsimError
+        If a layer has no unit to run in: a table or a residual adder that does not directly follow a product whose
+        result nothing else reads, or an im2col that no product follows.
+    """
+    readers = _reader_counts(network)
+    rest = deque(network.layers)
+    passes: list[Pass] = []
+    while rest:
+        first = rest.popleft()
+        load = first if isinstance(first, Im2col) else None
+        main = rest.popleft() if load is not None and rest else first
+        if load is not None and not (
+            isinstance(main, Linear) and main.input == load.output and readers[load.output] == 1
+        ):
+            _refuse(network, load, "must be followed by the linear layer that alone reads it")
+        if not isinstance(main, Product | Softmax | LayerNorm):
+            _refuse(network, main, "must directly follow a linear layer whose output nothing else reads")
+        drain = _drain(main, rest[0]) if rest and readers[main.output] == 1 else None
+        if drain is not None:
+            rest.popleft()
+        passes.append(Pass(load=load, main=main, drain=drain))
+    return passes
+
+
+def gemm_of(network: Network, layer: Product) -> Gemm:
+    """Shape of the matrix product of a layer."""
+    if isinstance(layer, Linear):
+        rows, depth = network.tensor(layer.input).shape
+        columns = network.tensor(layer.output).shape[1]
+        return Gemm(rows=rows, columns=columns, depth=depth, copies=1, column_operand="weights")
+    qkv = layer.input if isinstance(layer, AttentionScores) else layer.values
+    tokens, width = network.tensor(qkv).shape
+    head_width = width // (3 * layer.heads)
+    columns, depth = (tokens, head_width) if isinstance(layer, AttentionScores) else (head_width, tokens)
+    return Gemm(rows=tokens, columns=columns, depth=depth, copies=layer.heads, column_operand="activations")
+
+
+def row_operand(layer: Product) -> str:
+    """Tensor that the row decoders read."""
+    return layer.probabilities if isinstance(layer, AttentionValues) else layer.input
+
+
+def column_operand(layer: Product) -> str | None:
+    """Tensor that feeds the columns, or None where the weights do."""
+    if isinstance(layer, Linear):
+        return None
+    return layer.input if isinstance(layer, AttentionScores) else layer.values
+
+
+def pass_inputs(network: Network, one: Pass) -> list[str]:
+    """Tensors that a pass reads from the activation buffer, each once."""
+    made_inside = {layer.output for layer in one.layers}
+    outside = [name for layer in one.layers for name in layer_inputs(layer, network.manifest.input)]
+    wanted = [name for name in outside if name not in made_inside and name != network.manifest.input]
+    if one.load is not None:
+        wanted.append(one.load.output)  # the DMA writes the patches into the buffer before the pass
+    return list(dict.fromkeys(wanted))
+
+
+def _drain(main: Layer, follower: Layer) -> Table | Residual | None:
+    """The layer after ``main``, where the drain of ``main`` performs it too."""
+    if isinstance(main, Product):
+        if isinstance(follower, Table) and follower.input == main.output:
+            return follower
+        if isinstance(follower, Residual) and follower.branch == main.output:
+            return follower
+    return None
+
+
+def _reader_counts(network: Network) -> Counter[str]:
+    read = [name for layer in network.layers for name in layer_inputs(layer, network.manifest.input)]
+    return Counter([*read, network.manifest.logits])
+
+
+def _refuse(network: Network, layer: Layer, reason: str) -> NoReturn:
+    raise HwsimError(f"network {network.name}: layer {layer.name} ({layer.op}) {reason}")

@@ -1,0 +1,117 @@
+"""Proof that no accumulator and no LayerNorm radicand can overflow, from the actual weights and decode tables.
+
+    linear   bound[n] = max( sum_k max(0, max_code(term * w)), sum_k max(0, max_code(-term * w)) )
+    Q.K^T    K * max|q| * max|k|
+    A.V      row-sum bound of softmax and encoder, times max|v|
+    proved:  bound + |bias| < 2**(accumulator_bits - 1);    V <= (D * (max y - min y))**2 / 4 + epsilon < 2**48
+
+``term = mantissa << shift``. The linear bound adds up all positive products apart from all negative ones, so it holds
+for every partial sum in any order, and for both sums of the two-accumulator style, whose large one is smaller still by
+its shift. The row sum is derived in ``docs/numerics.md``, and V by Popoviciu's inequality on variances.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from hwsim.compiler.lower import Pass, gemm_of
+from hwsim.config import AcceleratorConfig
+from hwsim.errors import HwsimError
+from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
+from hwsim.network import AttentionScores, AttentionValues, LayerNorm, Linear, Network
+
+RADICAND_BITS = 48
+PROBABILITY_ONE = 1 << 16
+
+
+def accumulator_bounds(network: Network, passes: list[Pass], config: AcceleratorConfig) -> dict[str, int]:
+    """Proved largest magnitude of each product's accumulators, bias included, by layer name.
+
+    Raises
+    ------
+    HwsimError
+        For a layer whose accumulators or radicand could overflow.
+    """
+    bounds: dict[str, int] = {}
+    for one in passes:
+        layer = one.main
+        if isinstance(layer, LayerNorm):
+            _prove_radicand(network, layer)
+        elif isinstance(layer, Linear):
+            bounds[layer.name] = linear_bound(network, layer)
+        elif isinstance(layer, AttentionScores):
+            bounds[layer.name] = scores_bound(network, layer)
+        elif isinstance(layer, AttentionValues):
+            bounds[layer.name] = values_bound(network, layer)
+    limit = config.accumulator_bits - 1
+    for name, bound in bounds.items():
+        if bound >= 1 << limit:
+            raise HwsimError(
+                f"network {network.name}: layer {name}: accumulators can reach {bound}, expected below 2**{limit}"
+                f" = {1 << limit}"
+            )
+    return bounds
+
+
+def linear_bound(network: Network, layer: Linear) -> int:
+    """Largest over the columns of ``bound[n] + |bias[n]|``."""
+    low, high = term_range(network.tensor(layer.input).format)
+    weight = network.arrays[f"{layer.name}.weight"].astype(np.int64)
+    positive_weight, negative_weight = np.maximum(weight, 0).sum(1), np.maximum(-weight, 0).sum(1)
+    bias = np.abs(network.arrays[f"{layer.name}.bias"].astype(np.int64))
+    most = max(high, 0) * positive_weight + max(-low, 0) * negative_weight
+    least = max(-low, 0) * positive_weight + max(high, 0) * negative_weight
+    return int((np.maximum(most, least) + bias).max())
+
+
+def scores_bound(network: Network, layer: AttentionScores) -> int:
+    """``K * max|q| * max|k|``; q and k share the format of the qkv tensor."""
+    return gemm_of(network, layer).depth * largest_term(network.tensor(layer.input).format) ** 2
+
+
+def values_bound(network: Network, layer: AttentionValues) -> int:
+    """Row-sum bound of the probabilities times ``max|v|``."""
+    tokens = network.tensor(layer.probabilities).shape[-1]
+    row_sum = row_sum_bound(network.tensor(layer.probabilities).format, tokens)
+    return row_sum * largest_term(network.tensor(layer.values).format)
+
+
+def row_sum_bound(fmt: TwoScale | Uniform | ChannelTwoScale, tokens: int) -> int:
+    """Largest sum of a row of decoded probabilities, in units of the fine step."""
+    probabilities = PROBABILITY_ONE + Fraction(tokens, 2)  # each of them rounds up by at most half a unit
+    every_code = tokens * largest_term(fmt)
+    if isinstance(fmt, TwoScale):
+        n, m = fmt.payload_bits, fmt.exponent
+        fine = probabilities / 2 ** (16 - n - m) + Fraction(tokens, 2)
+        coarse = min(tokens, 2**m + 1) * Fraction(2**m, 2)
+        return min(every_code, int(fine + coarse))
+    return min(every_code, int(probabilities / 2 ** (16 - fmt.bits) + Fraction(tokens, 2)))
+
+
+def term_range(fmt: TwoScale | Uniform | ChannelTwoScale) -> tuple[int, int]:
+    """Smallest and largest ``mantissa << shift`` of a row operand's codes."""
+    assert not isinstance(fmt, ChannelTwoScale), "the network check lets no residual tensor feed the array"
+    mantissa, shift = fmt.terms()
+    terms = mantissa.astype(np.int64) << shift
+    return int(terms.min()), int(terms.max())
+
+
+def largest_term(fmt: TwoScale | Uniform | ChannelTwoScale) -> int:
+    """Largest ``|mantissa << shift|``."""
+    low, high = term_range(fmt)
+    return max(-low, high)
+
+
+def _prove_radicand(network: Network, layer: LayerNorm) -> None:
+    spec = network.tensor(layer.input)
+    assert isinstance(spec.format, ChannelTwoScale)
+    shift = spec.format.exponent if network.flags(layer.input).any() else 0
+    spread = (spec.format.maximum - spec.format.minimum) << shift
+    bound = (spec.shape[1] * spread) ** 2 // 4 + layer.epsilon
+    if bound >= 1 << RADICAND_BITS:
+        raise HwsimError(
+            f"network {network.name}: layer {layer.name}: the radicand can reach {bound} with epsilon {layer.epsilon},"
+            f" expected below 2**{RADICAND_BITS} = {1 << RADICAND_BITS}"
+        )

@@ -1,0 +1,101 @@
+"""Bits that each pass moves for one image, with the tile reuse of an output-stationary array.
+
+* Row operands are read once for each column tile, column operands once for each row tile; ragged tiles move only the
+  elements that exist. Codes are packed at their own number of bits, weights at ``weight_bits``.
+* Weights come from DRAM into the weight buffer once an image.
+* DRAM is also read for the pixels, the constant of the embedding, and the parameters that the drain and the
+  LayerNorm unit keep in registers: bias, multiplier and shift of each column, affine, flags, table. They pass through
+  neither buffer. The logits are written to DRAM.
+* Softmax and LayerNorm read a row once and keep it inside the unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import prod
+
+from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, row_operand
+from hwsim.compiler.program import Traffic
+from hwsim.config import AcceleratorConfig
+from hwsim.network import AttentionScores, LayerNorm, Linear, Network, Residual, Table
+
+BIAS_BITS = 32
+GAMMA_BITS, BETA_BITS = 16, 32
+CONSTANT_BITS = 16
+
+
+@dataclass(kw_only=True)
+class _Bits:
+    """Bits so far, with the fields of ``Traffic``."""
+
+    activation_read_bits: int = 0
+    activation_write_bits: int = 0
+    weight_write_bits: int = 0
+    weight_read_bits: int = 0
+    dram_read_bits: int = 0
+    dram_write_bits: int = 0
+
+
+def traffic(network: Network, one: Pass, config: AcceleratorConfig) -> Traffic:
+    """Traffic of one pass."""
+    bits = _Bits()
+    if one.load is not None:
+        bits.dram_read_bits += tensor_bits(network, network.manifest.input)
+        bits.activation_write_bits += tensor_bits(network, one.load.output)
+    if isinstance(one.main, Product):
+        _operands(network, one.main, config, bits)
+    else:
+        fmt = network.tensor(one.main.input).format
+        bits.activation_read_bits += prod(network.tensor(one.main.output).shape) * fmt.bits
+    bits.dram_read_bits += _parameter_bits(network, one, config)
+    if isinstance(one.drain, Residual):
+        if one.drain.skip is None:
+            bits.dram_read_bits += prod(network.tensor(one.drain.output).shape) * CONSTANT_BITS
+        else:
+            bits.activation_read_bits += tensor_bits(network, one.drain.skip)
+    if one.output == network.manifest.logits:
+        bits.dram_write_bits += tensor_bits(network, one.output)
+    else:
+        bits.activation_write_bits += tensor_bits(network, one.output)
+    return Traffic(**asdict(bits))
+
+
+def tensor_bits(network: Network, name: str) -> int:
+    """Bits of a tensor, its codes packed."""
+    spec = network.tensor(name)
+    return prod(spec.shape) * spec.format.bits
+
+
+def _operands(network: Network, layer: Product, config: AcceleratorConfig, bits: _Bits) -> None:
+    gemm = gemm_of(network, layer)
+    row_tiles = -(-gemm.rows // config.array_rows)
+    column_tiles = -(-gemm.columns // config.array_columns)
+    row_bits = gemm.copies * gemm.rows * gemm.depth * network.tensor(row_operand(layer)).format.bits
+    bits.activation_read_bits += row_bits * column_tiles
+    columns = gemm.copies * gemm.columns * gemm.depth
+    column_tensor = column_operand(layer)
+    if column_tensor is not None:
+        bits.activation_read_bits += columns * network.tensor(column_tensor).format.bits * row_tiles
+        return
+    bits.dram_read_bits += columns * config.weight_bits
+    bits.weight_write_bits += columns * config.weight_bits
+    bits.weight_read_bits += columns * config.weight_bits * row_tiles
+
+
+def _parameter_bits(network: Network, one: Pass, config: AcceleratorConfig) -> int:
+    main, multiplier_bits = one.main, config.multiplier_bits + config.multiplier_shift_bits
+    columns = network.tensor(main.output).shape[-1]
+    if isinstance(main, LayerNorm):
+        return columns * (GAMMA_BITS + BETA_BITS + 1)
+    if not isinstance(main, Product):
+        return 0  # the table of exponentials is wired in
+    bits = (main.heads if isinstance(main, AttentionScores) else columns) * multiplier_bits
+    if isinstance(main, Linear):
+        bits += columns * BIAS_BITS
+    if isinstance(one.drain, Table):
+        entries = 1 << network.tensor(one.drain.input).format.bits
+        bits += entries * network.tensor(one.drain.output).format.bits
+    if isinstance(one.drain, Residual):
+        flag_maps = 1 if one.drain.skip is None else 2
+        bits += multiplier_bits + columns * flag_maps
+    return bits

@@ -1,0 +1,276 @@
+"""The machine: runs a compiled program on the bit-accurate units, many images at a time, and counts row operands.
+
+Each image runs through the whole program on one thread; the units' kernels release the GIL, so as many images are under
+way as there are cores, and memory does not grow with the number of images (unless every tensor is traced).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hwsim.compiler.program import OperandCounts, Program
+from hwsim.errors import HwsimError
+from hwsim.formats import ChannelTwoScale, Terms, TwoScale, Uniform, storage_dtype
+from hwsim.network import (
+    AttentionScores,
+    AttentionValues,
+    Im2col,
+    LayerNorm,
+    Linear,
+    Residual,
+    Softmax,
+    Table,
+)
+from hwsim.units.decoder_two_scale import decode_two_scale
+from hwsim.units.decoder_uniform import decode_uniform
+from hwsim.units.encoder_two_scale import encode_two_scale
+from hwsim.units.im2col import im2col
+from hwsim.units.layernorm import layernorm
+from hwsim.units.pe_array import multiply
+from hwsim.units.requantizer import requantize
+from hwsim.units.residual import add_encode, rescale
+from hwsim.units.softmax import encode_uniform, softmax
+from hwsim.units.table import lookup
+
+Array = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run returns."""
+
+    logits: NDArray[np.int16]
+    """int16[images, classes]"""
+    operand_counts: dict[str, OperandCounts]
+    """By name of each GEMM instruction, summed over the images."""
+    trace: dict[str, Array]
+    """By tensor, codes[images, ...]: every layer's output if traced, else empty."""
+
+
+@dataclass
+class _Image:
+    """State of one image: its tensors so far and the operands that each instruction decoded."""
+
+    tensors: dict[str, Array]
+    counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+
+
+class Machine:
+    """Executes one program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.network = program.network
+        self.layers = {layer.name: layer for layer in self.network.layers}
+        self._style = program.config.pe_style
+        self._operators: dict[type, Callable[[Any, _Image], Array]] = {
+            Im2col: self._im2col,
+            Linear: self._linear,
+            AttentionScores: self._attention_scores,
+            Softmax: self._softmax,
+            AttentionValues: self._attention_values,
+            Table: self._table,
+            Residual: self._residual,
+            LayerNorm: self._layernorm,
+        }
+
+    def run(
+        self, images: NDArray[np.uint8], trace: bool = False, progress: Callable[[int], None] | None = None
+    ) -> RunResult:
+        """Run images through the program.
+
+        Parameters
+        ----------
+        images : uint8[images, H, W, C], or [images, H, W] where C is 1; at least one image
+        trace : keep every layer's output, which takes memory for each image
+        progress : called with the number of images done, each time one is
+
+        Raises
+        ------
+        HwsimError
+            For images of another type or shape.
+        """
+        images = self._checked(images)
+        logits = np.empty((len(images), len(self.network.manifest.classes)), np.int16)
+        kept = self._trace_arrays(len(images)) if trace else {}
+        totals = {one.name: np.zeros(3, np.int64) for one in self.program.instructions if one.gemm is not None}
+
+        def run_one(index: int) -> dict[str, NDArray[np.int64]]:
+            image = self._run_image(images[index])
+            logits[index] = image.tensors[self.network.manifest.logits][0]
+            for name, array in kept.items():
+                array[index] = image.tensors[name]
+            return image.counts
+
+        for done, counts in enumerate(_in_threads(run_one, len(images)), start=1):
+            for name, count in counts.items():
+                totals[name] += count
+            if progress is not None:
+                progress(done)
+        return RunResult(
+            logits=logits,
+            operand_counts={name: _operand_counts(total) for name, total in totals.items()},
+            trace=kept,
+        )
+
+    def _checked(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width, channels = shape = self.network.tensor(self.network.manifest.input).shape
+        expected = f"uint8[images, {height}, {width}, {channels}]" + (
+            f" or uint8[images, {height}, {width}]" if channels == 1 else ""
+        )
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+            found = f"{images.dtype}{list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
+            raise HwsimError(f"images are {found}, expected {expected}")
+        if channels == 1 and images.shape[1:] == (height, width):
+            images = images[..., None]
+        if images.ndim != 4 or images.shape[1:] != shape:
+            raise HwsimError(f"images are {images.dtype}{list(images.shape)}, expected {expected}")
+        if len(images) == 0:
+            raise HwsimError("images are none at all, expected at least one")
+        return images
+
+    def _trace_arrays(self, count: int) -> dict[str, Array]:
+        specs = {layer.output: self.network.tensor(layer.output) for layer in self.network.layers}
+        return {name: np.empty((count, *spec.shape), storage_dtype(spec.format)) for name, spec in specs.items()}
+
+    def _run_image(self, pixels: NDArray[np.uint8]) -> _Image:
+        image = _Image({self.network.manifest.input: pixels})
+        for instruction in self.program.instructions:
+            for name in instruction.layers:
+                layer = self.layers[name]
+                image.tensors[layer.output] = self._operators[type(layer)](layer, image)
+        return image
+
+    # One operator each: what its unit reads is taken from the network's arrays and the image's tensors
+
+    def _im2col(self, layer: Im2col, image: _Image) -> Array:
+        name = self.network.manifest.input
+        class_row = self._uniform(name).zero_point if layer.class_token else None
+        return im2col(cast("NDArray[np.uint8]", image.tensors[name]), layer.patch, class_row)
+
+    def _linear(self, layer: Linear, image: _Image) -> Array:
+        rows = self._decoded(layer.name, layer.input, image.tensors[layer.input], image)
+        acc = multiply(rows, self._array(layer.name, "weight"), self._style)
+        bias, mult, shift = (self._array(layer.name, name) for name in ("bias", "mult", "shift"))
+        return requantize(acc, bias, mult, shift, self._uniform(layer.output))
+
+    def _attention_scores(self, layer: AttentionScores, image: _Image) -> Array:
+        q, k, _ = _heads(image.tensors[layer.input], layer.heads)
+        mult, shift = self._array(layer.name, "mult"), self._array(layer.name, "shift")
+        fmt = self._uniform(layer.output)
+        out = np.empty(self.network.tensor(layer.output).shape, storage_dtype(fmt))
+        columns = out.shape[2]
+        no_bias = np.zeros(columns, np.int32)
+        for head in range(layer.heads):
+            rows = self._decoded(layer.name, layer.input, q[head], image)
+            acc = multiply(rows, k[head], self._style)
+            same = np.full(columns, mult[head]), np.full(columns, shift[head])
+            out[head] = requantize(acc, no_bias, *same, fmt)
+        return out
+
+    def _softmax(self, layer: Softmax, image: _Image) -> Array:
+        scores = image.tensors[layer.input]
+        rows = scores.reshape(-1, scores.shape[-1]).astype(np.int16, copy=False)
+        probabilities = softmax(rows, self.network.arrays["exp2_table"])
+        fmt = self.network.tensor(layer.output).format
+        if isinstance(fmt, TwoScale):
+            return encode_two_scale(probabilities, fmt).reshape(scores.shape)
+        return encode_uniform(probabilities, self._uniform(layer.output)).reshape(scores.shape)
+
+    def _attention_values(self, layer: AttentionValues, image: _Image) -> Array:
+        _, _, v = _heads(image.tensors[layer.values], layer.heads)
+        fmt = self._uniform(layer.output)
+        out = np.empty(self.network.tensor(layer.output).shape, storage_dtype(fmt))
+        width = v.shape[2]
+        no_bias = np.zeros(width, np.int32)
+        for head in range(layer.heads):
+            rows = self._decoded(layer.name, layer.probabilities, image.tensors[layer.probabilities][head], image)
+            acc = multiply(rows, np.ascontiguousarray(v[head].T), self._style)
+            mine = slice(head * width, (head + 1) * width)
+            mult, shift = self._array(layer.name, "mult")[mine], self._array(layer.name, "shift")[mine]
+            out[:, mine] = requantize(acc, no_bias, mult, shift, fmt)
+        return out
+
+    def _table(self, layer: Table, image: _Image) -> Array:
+        return lookup(image.tensors[layer.input], self._uniform(layer.input), self._array(layer.name, "table"))
+
+    def _residual(self, layer: Residual, image: _Image) -> Array:
+        branch = cast("NDArray[np.int16]", image.tensors[layer.branch])
+        stream: Array
+        if layer.skip is None:
+            stream = self._array(layer.name, "constant")
+        else:
+            codes, flags = cast("NDArray[np.int8]", image.tensors[layer.skip]), self.network.flags(layer.skip)
+            stream = rescale(codes, flags, self._channel_two_scale(layer.skip), layer.mult, layer.shift)
+        flags, fmt = self.network.flags(layer.output), self._channel_two_scale(layer.output)
+        return add_encode(stream, branch, layer.guard_bits, flags, fmt)
+
+    def _layernorm(self, layer: LayerNorm, image: _Image) -> Array:
+        rows = cast("NDArray[np.int8]", image.tensors[layer.input][: layer.tokens])
+        flags, fmt = self.network.flags(layer.input), self._channel_two_scale(layer.input)
+        gamma, beta = self._array(layer.name, "gamma"), self._array(layer.name, "beta")
+        return layernorm(rows, flags, fmt, gamma, beta, layer.shift, layer.epsilon, self._uniform(layer.output))
+
+    def _decoded(self, instruction: str, tensor: str, codes: Array, image: _Image) -> Terms:
+        """Row operands of one product, counted."""
+        fmt = self.network.tensor(tensor).format
+        if isinstance(fmt, TwoScale):
+            terms = decode_two_scale(cast("NDArray[np.uint8]", codes), fmt)
+        else:
+            terms = decode_uniform(codes, self._uniform(tensor))
+        counts = image.counts.setdefault(instruction, np.zeros(3, np.int64))
+        _count_operands(terms.mantissa.reshape(-1), terms.shift.reshape(-1), counts)
+        return terms
+
+    def _array(self, layer: str, name: str) -> NDArray[Any]:
+        return self.network.arrays[f"{layer}.{name}"]
+
+    def _uniform(self, tensor: str) -> Uniform:
+        fmt = self.network.tensor(tensor).format
+        assert isinstance(fmt, Uniform), f"{tensor}: the network check lets only a uniform format here"
+        return fmt
+
+    def _channel_two_scale(self, tensor: str) -> ChannelTwoScale:
+        fmt = self.network.tensor(tensor).format
+        assert isinstance(fmt, ChannelTwoScale), f"{tensor}: the network check lets only a residual tensor here"
+        return fmt
+
+
+def _heads(qkv: Array, heads: int) -> NDArray[np.int8]:
+    """Split [T, 3 * heads * width] into contiguous q, k, v: int8[3, heads, T, width]."""
+    tokens, width = qkv.shape
+    parts = qkv.reshape(tokens, 3, heads, width // (3 * heads)).transpose(1, 2, 0, 3)
+    return np.ascontiguousarray(parts, np.int8)
+
+
+def _in_threads(run_one: Callable[[int], Any], count: int) -> Iterable[Any]:
+    """Results of ``run_one(0..count - 1)`` in order; an interruption waits for the images under way only."""
+    executor = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    try:
+        yield from executor.map(run_one, range(count))
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _operand_counts(total: NDArray[np.int64]) -> OperandCounts:
+    zero, small, large = total.tolist()
+    return OperandCounts(zero=zero, small=small, large=large)
+
+
+@njit(cache=True, nogil=True)
+def _count_operands(mantissa: Any, shift: Any, counts: Any) -> None:
+    zero, large = np.int64(0), np.int64(0)
+    for i in range(mantissa.shape[0]):
+        zero += mantissa[i] == 0
+        large += (mantissa[i] != 0) & (shift[i] != 0)
+    counts[0] += zero
+    counts[1] += mantissa.shape[0] - zero - large
+    counts[2] += large

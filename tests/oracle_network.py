@@ -1,0 +1,164 @@
+"""A whole network in the oracle: every tensor of one image, layer by layer, in Python ints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwsim.formats import ChannelTwoScale, Format, Uniform
+from hwsim.network import (
+    AttentionScores,
+    AttentionValues,
+    Im2col,
+    LayerNorm,
+    Linear,
+    Network,
+    Residual,
+    Softmax,
+    Table,
+)
+from tests import oracle
+
+Nested = list[Any]
+"""Tensor as nested lists of ints."""
+
+
+def forward(network: Network, image: Nested) -> dict[str, Nested]:
+    """Every layer's output for one image, uint8 [H][W][C]."""
+    tensors: dict[str, Nested] = {network.manifest.input: image}
+    for layer in network.layers:
+        tensors[layer.output] = OPERATORS[type(layer)](network, layer, tensors)
+    return {layer.output: tensors[layer.output] for layer in network.layers}
+
+
+def _im2col(network: Network, layer: Im2col, tensors: dict[str, Nested]) -> Nested:
+    fmt = network.tensor(network.manifest.input).format
+    assert isinstance(fmt, Uniform)
+    return oracle.im2col(tensors[network.manifest.input], layer.patch, fmt.zero_point if layer.class_token else None)
+
+
+def _linear(network: Network, layer: Linear, tensors: dict[str, Nested]) -> Nested:
+    rows = _decode(tensors[layer.input], network.tensor(layer.input).format)
+    acc = oracle.gemm(rows, _list(network, layer.name, "weight"))
+    return _requantise(network, layer, acc, _list(network, layer.name, "bias"), slice(None))
+
+
+def _attention_scores(network: Network, layer: AttentionScores, tensors: dict[str, Nested]) -> Nested:
+    q, k, _ = _split(tensors[layer.input])
+    fmt = network.tensor(layer.input).format
+    out = []
+    for head in range(layer.heads):
+        mine = _head(q, head, layer.heads), _head(k, head, layer.heads)
+        acc = oracle.gemm(_decode(mine[0], fmt), mine[1])
+        tokens = len(acc)
+        mult, shift = (_list(network, layer.name, name)[head] for name in ("mult", "shift"))
+        out.append(_each(network, layer, acc, [0] * tokens, [mult] * tokens, [shift] * tokens))
+    return out
+
+
+def _softmax(network: Network, layer: Softmax, tensors: dict[str, Nested]) -> Nested:
+    fmt, table = network.tensor(layer.output).format, network.arrays["exp2_table"].tolist()
+    return [
+        [[oracle.encode_probability(p, fmt) for p in oracle.softmax_row(row, table)] for row in head]
+        for head in tensors[layer.input]
+    ]
+
+
+def _attention_values(network: Network, layer: AttentionValues, tensors: dict[str, Nested]) -> Nested:
+    _, _, v = _split(tensors[layer.values])
+    fmt = network.tensor(layer.probabilities).format
+    heads = []
+    for head, probabilities in enumerate(tensors[layer.probabilities]):
+        columns = [list(column) for column in zip(*_head(v, head, layer.heads), strict=True)]
+        width = len(columns)
+        acc = oracle.gemm(_decode(probabilities, fmt), columns)
+        mine = slice(head * width, (head + 1) * width)
+        heads.append(_requantise(network, layer, acc, [0] * width, mine))
+    return [[code for part in token for code in part] for token in zip(*heads, strict=True)]
+
+
+def _table(network: Network, layer: Table, tensors: dict[str, Nested]) -> Nested:
+    fmt = network.tensor(layer.input).format
+    assert isinstance(fmt, Uniform)
+    lo, _ = oracle.code_range(fmt)
+    table = _list(network, layer.name, "table")
+    return [[oracle.lookup(y, lo, table) for y in row] for row in tensors[layer.input]]
+
+
+def _residual(network: Network, layer: Residual, tensors: dict[str, Nested]) -> Nested:
+    fmt = network.tensor(layer.output).format
+    assert isinstance(fmt, ChannelTwoScale)
+    flags = network.flags(layer.output).tolist()
+    if layer.skip is None:
+        stream = _list(network, layer.name, "constant")
+    else:
+        old, old_flags = network.tensor(layer.skip).format, network.flags(layer.skip).tolist()
+        assert isinstance(old, ChannelTwoScale)
+        stream = [
+            [oracle.rescale_skip(q, old, f, layer.mult, layer.shift) for q, f in zip(row, old_flags, strict=True)]
+            for row in tensors[layer.skip]
+        ]
+    return [
+        [oracle.residual_add(s, b, layer.guard_bits, fmt, f) for s, b, f in zip(kept, added, flags, strict=True)]
+        for kept, added in zip(stream, tensors[layer.branch], strict=True)
+    ]
+
+
+def _layernorm(network: Network, layer: LayerNorm, tensors: dict[str, Nested]) -> Nested:
+    fmt, out = network.tensor(layer.input).format, network.tensor(layer.output).format
+    assert isinstance(fmt, ChannelTwoScale)
+    assert isinstance(out, Uniform)
+    flags = network.flags(layer.input).tolist()
+    gamma, beta = (_list(network, layer.name, name) for name in ("gamma", "beta"))
+    return [
+        oracle.layernorm_row(row, flags, fmt, gamma, beta, layer.shift, layer.epsilon, *oracle.code_range(out))
+        for row in tensors[layer.input][: layer.tokens]
+    ]
+
+
+OPERATORS: dict[type, Any] = {
+    Im2col: _im2col,
+    Linear: _linear,
+    AttentionScores: _attention_scores,
+    Softmax: _softmax,
+    AttentionValues: _attention_values,
+    Table: _table,
+    Residual: _residual,
+    LayerNorm: _layernorm,
+}
+
+
+def _requantise(network: Network, layer: Any, acc: Nested, bias: list[int], columns: slice) -> Nested:
+    mult, shift = (_list(network, layer.name, name)[columns] for name in ("mult", "shift"))
+    return _each(network, layer, acc, bias, mult, shift)
+
+
+def _each(network: Network, layer: Any, acc: Nested, bias: list[int], mult: list[int], shift: list[int]) -> Nested:
+    fmt = network.tensor(layer.output).format
+    assert isinstance(fmt, Uniform)
+    lo, hi = oracle.code_range(fmt)
+    columns = list(zip(bias, mult, shift, strict=True))
+    return [
+        [oracle.requantize(a, b, m, s, fmt.zero_point, lo, hi) for a, (b, m, s) in zip(row, columns, strict=True)]
+        for row in acc
+    ]
+
+
+def _decode(codes: Nested, fmt: Format) -> list[list[oracle.Term]]:
+    return [[oracle.decode(code, fmt) for code in row] for row in codes]
+
+
+def _split(qkv: Nested) -> tuple[Nested, Nested, Nested]:
+    third = len(qkv[0]) // 3
+    q, k, v = ([row[part * third : (part + 1) * third] for row in qkv] for part in range(3))
+    return q, k, v
+
+
+def _head(codes: Nested, head: int, heads: int) -> Nested:
+    width = len(codes[0]) // heads
+    return [row[head * width : (head + 1) * width] for row in codes]
+
+
+def _list(network: Network, layer: str, name: str) -> list[Any]:
+    values = network.arrays[f"{layer}.{name}"].tolist()
+    assert isinstance(values, list)
+    return values

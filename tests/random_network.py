@@ -1,0 +1,261 @@
+"""Valid random networks: random formats, ragged shapes, random weights, multipliers that keep most values in range.
+
+``random_network(seed)`` is small enough for the oracle. ``vit_network(shape, rng)`` makes any vision transformer, such
+as ``DEIT_TINY`` for the benchmark; its weights are random, so its speed is meaningful and its classes are not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats import ChannelTwoScale, Format, TwoScale, Uniform
+from hwsim.network import (
+    AttentionScores,
+    AttentionValues,
+    Im2col,
+    Layer,
+    LayerNorm,
+    Linear,
+    Manifest,
+    Network,
+    Origin,
+    Residual,
+    Softmax,
+    Table,
+    TensorSpec,
+)
+from tests import oracle
+
+SIGNED_16 = Uniform(bits=16, signed=True)
+WEIGHT_DEVIATION = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Sizes of a vision transformer."""
+
+    size: int
+    patch: int
+    mode: str
+    class_token: bool
+    channels: int
+    heads: int
+    hidden: int
+    depth: int
+    classes: int
+
+
+DEIT_TINY = Shape(
+    size=224, patch=16, mode="RGB", class_token=True, channels=192, heads=3, hidden=768, depth=12, classes=1000
+)
+
+
+def random_shape(rng: np.random.Generator) -> Shape:
+    """Ragged sizes that fit the smallest array several times and the oracle's patience."""
+    patch, heads = int(rng.integers(2, 5)), int(rng.integers(1, 4))
+    return Shape(
+        size=patch * int(rng.integers(1, 4)),
+        patch=patch,
+        mode=str(rng.choice(["L", "RGB"])),
+        class_token=bool(rng.integers(2)),
+        channels=heads * int(rng.integers(2, 6)),
+        heads=heads,
+        hidden=int(rng.integers(3, 20)),
+        depth=int(rng.integers(1, 3)),
+        classes=int(rng.integers(2, 8)),
+    )
+
+
+def random_network(seed: int, **changes: Any) -> Network:
+    """Small random network; ``changes`` replace sizes of its ``Shape``."""
+    rng = np.random.default_rng(seed)
+    return vit_network(replace(random_shape(rng), **changes), rng)
+
+
+def random_images(network: Network, count: int, seed: int) -> NDArray[np.uint8]:
+    """Images whose pixels are uniform, uint8[count, H, W, C]."""
+    shape = network.tensor(network.manifest.input).shape
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape)).astype(np.uint8)
+
+
+def multiplier(ratio: float) -> tuple[int, int]:
+    """M in 2**14..2**15-1 and s in 0..47 with ``M / 2**s`` about ``ratio``."""
+    shift = min(47, 14 - math.floor(math.log2(ratio)))
+    return min((1 << 15) - 1, math.floor(ratio * (1 << shift))), shift
+
+
+def gelu_table(fmt: Uniform, out: TwoScale | Uniform, scale: float) -> NDArray[np.uint8]:
+    """Entries for a pre-activation of the given scale; a fine step of the output is one unit of the input."""
+    step = Fraction(scale)
+    values = [Fraction(0.5 * x * (1 + math.erf(x / math.sqrt(2)))) for x in _codes(fmt) * scale]
+    if isinstance(out, TwoScale):
+        return np.array([oracle.encode_two_scale_signed(x, step, out) for x in values], np.uint8)
+    codes = [oracle.clamp(oracle.round_fraction(x / step) + out.zero_point, out.minimum, out.maximum) for x in values]
+    return np.array(codes, np.uint8)
+
+
+def vit_network(shape: Shape, rng: np.random.Generator) -> Network:
+    """Random vision transformer in the layer order of a timm ViT."""
+    return _Builder(shape, rng).build()
+
+
+class _Builder:
+    def __init__(self, shape: Shape, rng: np.random.Generator) -> None:
+        self.shape, self.rng = shape, rng
+        self.layers: list[Layer] = []
+        self.tensors: dict[str, TensorSpec] = {}
+        self.arrays: dict[str, NDArray[Any]] = {}
+
+    def build(self) -> Network:
+        s = self.shape
+        image_channels = 1 if s.mode == "L" else 3
+        self._tensor("image", (s.size, s.size, image_channels), self._unsigned(8))
+        self.tokens = (s.size // s.patch) ** 2 + s.class_token
+        patches = self._add(
+            Im2col(name="patches", output="patches.rows", patch=s.patch, class_token=s.class_token),
+            (self.tokens, image_channels * s.patch**2),
+            self.tensors["image"].format,
+        )
+        stream = self._residual("embed", self._linear("patch_embed", patches, s.channels, SIGNED_16, 200), None)
+        for block in range(s.depth):
+            stream = self._block(f"blocks.{block}", stream)
+        features = self._layernorm("norm", stream, 1)
+        logits = self._linear("head", features, s.classes, SIGNED_16, 8000)
+        return Network(self._manifest(logits), self.arrays)
+
+    def _block(self, name: str, stream: str) -> str:
+        s, rng = self.shape, self.rng
+        norm1 = self._layernorm(f"{name}.norm1", stream, self.tokens)
+        qkv = self._linear(f"{name}.attn.qkv", norm1, 3 * s.channels, Uniform(bits=8, signed=True), 40)
+        context = self._attention(f"{name}.attn", qkv)
+        stream = self._residual(
+            f"{name}.attn.add", self._linear(f"{name}.attn.proj", context, s.channels, SIGNED_16, 300), stream
+        )
+        norm2 = self._layernorm(f"{name}.norm2", stream, self.tokens)
+        pre = Uniform(bits=int(rng.integers(6, 11)), signed=True)
+        fc1 = self._linear(f"{name}.mlp.fc1", norm2, s.hidden, pre, pre.maximum / 3)
+        gelu = self._table(f"{name}.mlp.gelu", fc1, pre)
+        return self._residual(
+            f"{name}.mlp.add", self._linear(f"{name}.mlp.fc2", gelu, s.channels, SIGNED_16, 300), stream
+        )
+
+    def _attention(self, name: str, qkv: str) -> str:
+        s, rng = self.shape, self.rng
+        square = (s.heads, self.tokens, self.tokens)
+        width = s.channels // s.heads
+        scores = self._add(
+            AttentionScores(name=f"{name}.scores", output=f"{name}.scores.out", input=qkv, heads=s.heads),
+            square,
+            SIGNED_16,
+        )
+        self._multipliers(f"{name}.scores", 600 / (40 * 40 * math.sqrt(width)), s.heads)
+        fmt: Format = TwoScale(bits=8, exponent=int(rng.integers(2, 8)), small_signed=False)
+        if rng.random() < 0.2:
+            fmt = Uniform(bits=int(rng.integers(6, 9)), signed=False)
+        probabilities = self._add(
+            Softmax(name=f"{name}.softmax", output=f"{name}.softmax.out", input=scores), square, fmt
+        )
+        self.arrays["exp2_table"] = np.array(oracle.exp2_table(), np.uint32)
+        context = self._add(
+            AttentionValues(
+                name=f"{name}.values", output=f"{name}.values.out", probabilities=probabilities, values=qkv,
+                heads=s.heads,
+            ),
+            (self.tokens, s.channels),
+            self._unsigned(8),
+        )  # fmt: skip
+        one = 1 << (fmt.payload_bits + fmt.exponent if isinstance(fmt, TwoScale) else fmt.bits)
+        self._multipliers(f"{name}.values", 2 / one, s.channels)
+        return context
+
+    def _linear(self, name: str, source: str, columns: int, fmt: Uniform, deviation: float) -> str:
+        rows, depth = self.tensors[source].shape
+        rng = self.rng
+        weight = np.clip(np.rint(rng.normal(size=(columns, depth)) * WEIGHT_DEVIATION), -128, 127).astype(np.int8)
+        row_deviation = _deviation(self.tensors[source].format)
+        acc_deviation = row_deviation * WEIGHT_DEVIATION * math.sqrt(depth)
+        self.arrays[f"{name}.weight"] = weight
+        self.arrays[f"{name}.bias"] = np.rint(rng.normal(size=columns) * acc_deviation / 2).astype(np.int32)
+        self._multipliers(name, deviation / acc_deviation, columns)
+        return self._add(Linear(name=name, output=f"{name}.out", input=source), (rows, columns), fmt)
+
+    def _table(self, name: str, source: str, fmt: Uniform) -> str:
+        out: TwoScale | Uniform = TwoScale(bits=8, exponent=int(self.rng.integers(0, 5)), small_signed=True)
+        if self.rng.random() < 0.2:
+            out = self._unsigned(8)
+        self.arrays[f"{name}.table"] = gelu_table(fmt, out, 4 / fmt.maximum)
+        return self._add(Table(name=name, output=f"{name}.out", input=source), self.tensors[source].shape, out)
+
+    def _residual(self, name: str, branch: str, skip: str | None) -> str:
+        rng, guard_bits = self.rng, int(self.rng.integers(0, 5))
+        shape = self.tensors[branch].shape
+        mult, shift = multiplier(float(rng.uniform(0.6, 1.0)) * 2**guard_bits)
+        if skip is None:
+            mult, shift = 0, 0
+            self.arrays[f"{name}.constant"] = np.rint(rng.normal(size=shape) * 200).astype(np.int16)
+        layer = Residual(
+            name=name, output=f"{name}.out", branch=branch, skip=skip, mult=mult, shift=shift, guard_bits=guard_bits
+        )
+        fmt = ChannelTwoScale(bits=int(rng.integers(6, 9)), exponent=int(rng.integers(0, 4)))
+        self.arrays[f"{name}.out.flags"] = (rng.random(shape[1]) < 0.2).astype(np.uint8)
+        return self._add(layer, shape, fmt)
+
+    def _layernorm(self, name: str, source: str, tokens: int) -> str:
+        rng, channels = self.rng, self.tensors[source].shape[1]
+        fmt = self._unsigned(8) if rng.integers(2) else Uniform(bits=8, signed=True)
+        shift = 18
+        gamma = rng.uniform(0.5, 1.5, channels) * 32 / 2**10 * 2**shift
+        beta = (rng.normal(size=channels) * 10 + fmt.zero_point) * 2**shift
+        self.arrays[f"{name}.gamma"] = np.rint(gamma).astype(np.int16)
+        self.arrays[f"{name}.beta"] = np.rint(beta).astype(np.int32)
+        layer = LayerNorm(
+            name=name, output=f"{name}.out", input=source, tokens=tokens, shift=shift, epsilon=int(rng.integers(0, 999))
+        )
+        return self._add(layer, (tokens, channels), fmt)
+
+    def _multipliers(self, name: str, ratio: float, count: int) -> None:
+        pairs = [multiplier(ratio * float(factor)) for factor in self.rng.uniform(0.5, 2, count)]
+        self.arrays[f"{name}.mult"] = np.array([mult for mult, _ in pairs], np.int16)
+        self.arrays[f"{name}.shift"] = np.array([shift for _, shift in pairs], np.uint8)
+
+    def _unsigned(self, bits: int) -> Uniform:
+        return Uniform(bits=bits, signed=False, zero_point=int(self.rng.integers(90, 160)))
+
+    def _add(self, layer: Layer, shape: tuple[int, ...], fmt: Format) -> str:
+        self.layers.append(layer)
+        return self._tensor(layer.output, shape, fmt)
+
+    def _tensor(self, name: str, shape: tuple[int, ...], fmt: Format) -> str:
+        self.tensors[name] = TensorSpec(shape=shape, format=fmt, scale=1.0)
+        return name
+
+    def _manifest(self, logits: str) -> Manifest:
+        s = self.shape
+        return Manifest.model_validate(
+            {
+                "name": "random",
+                "origin": Origin(model="random", method="random", bits=8, seed=0, calibration_images=0),
+                "preprocess": {"mode": s.mode, "size": s.size, "resize": s.size, "interpolation": "bicubic"},
+                "classes": [str(label) for label in range(s.classes)],
+                "input": "image",
+                "logits": logits,
+                "tensors": self.tensors,
+                "layers": self.layers,
+                "arrays_sha256": "",
+            }
+        )
+
+
+def _codes(fmt: Uniform) -> NDArray[np.int64]:
+    return np.arange(fmt.minimum, fmt.maximum + 1)
+
+
+def _deviation(fmt: Format) -> float:
+    """Rough deviation of the decoded values of a tensor, in units of its fine step."""
+    return 30.0 if isinstance(fmt, Uniform) else 20.0
