@@ -6,6 +6,7 @@ A mistake in the input is one sentence on stderr and exit status 2, and so is Ct
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,9 +70,9 @@ def _one_sentence(command: Callable[P, None]) -> Callable[P, None]:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from hwsim.flows.versions import versions
 
-        print(f"hwsim {version('hwsim')}")
+        print(f"hwsim {versions('hwsim')['hwsim']}")
         raise typer.Exit
 
 
@@ -80,8 +81,9 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is being done.")] = False,
 ) -> None:
-    pass
+    logging.basicConfig(format="%(message)s", level=logging.INFO if verbose else logging.WARNING)
 
 
 @app.command("run")
@@ -148,11 +150,12 @@ def info_command(
 
 @contextmanager
 def _progress_bar(noun: str) -> Iterator[Progress]:
-    """Bar on stderr with the time that is left; it goes when the work is done."""
+    """Bar on a terminal with the time that is left; it goes when the work is done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(noun, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

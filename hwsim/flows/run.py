@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hwsim.compiler import compile_network
@@ -16,6 +14,7 @@ from hwsim.cost.energy_table import load_energy_table
 from hwsim.cost.estimate import estimate
 from hwsim.errors import HwsimError
 from hwsim.flows.shipped import data_path, network_path
+from hwsim.flows.versions import versions
 from hwsim.images import load_images
 from hwsim.machine import Machine
 from hwsim.network import load_network
@@ -75,19 +74,8 @@ def run(options: RunOptions, progress: Progress | None = None) -> RunReport:
         cost=estimate(program, result.operand_counts, len(images)),
         accumulator_bounds=program.accumulator_bounds,
         wall_seconds=wall_seconds,
-        versions=versions(),
+        versions=versions("hwsim", "numpy", "numba"),
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computed the result."""
-    found = {"python": platform.python_version()}
-    for package in ("hwsim", "numpy", "numba"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def _counting(progress: Progress | None, total: int) -> Callable[[int], None] | None:
