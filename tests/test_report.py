@@ -15,10 +15,12 @@ from rich.console import Console
 
 from hwsim.cost.energy import COMPONENTS
 from hwsim.errors import HwsimError
+from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
 from hwsim.images import ImageSet
 from hwsim.report.figures import energy_figure, layers_figure, svg, timeline_figure
 from hwsim.report.files import check_outputs, write_json, write_text
 from hwsim.report.groups import by_kind, kind
+from hwsim.report.network_table import describe_formats
 from hwsim.report.page import render_page
 from hwsim.report.result import RunReport
 from hwsim.report.terminal import print_run
@@ -177,3 +179,16 @@ def test_outputs_are_checked_before(tmp_path: Path) -> None:
         check_outputs(tmp_path)
     with pytest.raises(HwsimError, match="named twice"):
         check_outputs(tmp_path / "a", tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("formats", "expected"),
+    [
+        ([Uniform(bits=8, signed=True)], "int8"),
+        ([Uniform(bits=8, signed=False, zero_point=z) for z in (3, 5)], "uint8, z 3..5"),
+        ([TwoScale(bits=8, exponent=m, small_signed=True) for m in (4, 2)], "V-2SF 8 bits, m 2..4"),
+        ([ChannelTwoScale(bits=8, exponent=3), Uniform(bits=4, signed=True)], "O-2SF 8 bits, r 3 or int4"),
+    ],
+)
+def test_formats_in_words(formats: list[Uniform | TwoScale | ChannelTwoScale], expected: str) -> None:
+    assert describe_formats(formats) == expected

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from hwsim.cost.energy import COMPONENTS, Component
 from hwsim.report.groups import by_kind
 from hwsim.report.result import RunReport
-from hwsim.report.words import COMPONENT_LABELS, UNIT_LABELS
+from hwsim.report.words import COMPONENT_LABELS, UNIT_LABELS, microjoules
 
 ARRAY, POST, UNIT, MEMORY = "#2c6fbb", "#7aa6d6", "#e08e45", "#5b8c5a"
 UNIT_COLOURS = {"pe_array": ARRAY, "softmax": UNIT, "layernorm": "#a8577e"}
@@ -40,11 +40,11 @@ def energy_figure(report: RunReport) -> Figure:
     cost = report.cost
     energy_uj = [cost.per_image_uj(cost.energy_aj[name]) for name in COMPONENTS]
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.2, _ROW_INCHES * len(COMPONENTS) + 0.6), layout="constrained")
+        figure = Figure(figsize=(9.6, _ROW_INCHES * len(COMPONENTS) + 0.6), layout="constrained")
         axes = figure.subplots()
         labels = [COMPONENT_LABELS[name] for name in COMPONENTS]
         bars = axes.barh(labels, energy_uj, color=[COMPONENT_COLOURS[name] for name in COMPONENTS])
-        axes.bar_label(bars, [f"{value:.3g}" for value in energy_uj], color="#555", padding=3)
+        axes.bar_label(bars, [microjoules(value) for value in energy_uj], color="#555", padding=3)
         axes.invert_yaxis()
         axes.set_xlabel(f"µJ an image ({cost.table.name})")
         axes.grid(axis="x", color="#ddd")
@@ -62,6 +62,8 @@ def layers_figure(report: RunReport) -> Figure:
         left, right = figure.subplots(1, 2, sharey=True)
         left.barh(labels, [group.cycles for group in groups], color=colours)
         left.set_xlabel("cycles")
+        left.xaxis.set_major_formatter("{x:,.0f}")
+        left.locator_params(axis="x", nbins=6)
         right.barh(labels, [cost.per_image_uj(group.energy_aj) for group in groups], color=colours)
         right.set_xlabel("µJ")
         left.invert_yaxis()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hwsim.compiler.program import Program
-from hwsim.formats import ChannelTwoScale, Format, TwoScale, Uniform
+from hwsim.formats import Format, TwoScale, Uniform
 from hwsim.network import Layer, Origin
 from hwsim.report.groups import kind
 
@@ -52,19 +52,30 @@ def print_network(report: NetworkReport, console: Console, *, every_layer: bool 
 
 
 def describe_formats(formats: Sequence[Format]) -> str:
-    """Say what codes some tensors of one kind hold.
+    """Say what codes some tensors hold; z is the zero point, m and r the exponents of the coarse step.
 
     >>> describe_formats([Uniform(bits=8, signed=False, zero_point=7), Uniform(bits=8, signed=False, zero_point=9)])
-    'uint8, zero point 7..9'
+    'uint8, z 7..9'
     """
-    first = formats[0]
-    if isinstance(first, Uniform):
-        zero_points = [fmt.zero_point for fmt in formats if isinstance(fmt, Uniform)]
-        text = f"{'int' if first.signed else 'uint'}{first.bits}"
-        return f"{text}, zero point {_range(zero_points)}" if any(zero_points) else text
-    if isinstance(first, TwoScale):
-        return f"V-2SF {first.bits} bits, m {_range([fmt.exponent for fmt in formats if isinstance(fmt, TwoScale)])}"
-    return f"O-2SF {first.bits} bits, r {_range([fmt.exponent for fmt in formats if isinstance(fmt, ChannelTwoScale)])}"
+    alike: dict[str, list[Format]] = {}
+    for fmt in formats:
+        alike.setdefault(_encoding(fmt), []).append(fmt)
+    return " or ".join(f"{encoding}{_parameter(group)}" for encoding, group in alike.items())
+
+
+def _encoding(fmt: Format) -> str:
+    if isinstance(fmt, Uniform):
+        return f"{'int' if fmt.signed else 'uint'}{fmt.bits}"
+    return f"{'V-2SF' if isinstance(fmt, TwoScale) else 'O-2SF'} {fmt.bits} bits"
+
+
+def _parameter(formats: Sequence[Format]) -> str:
+    """What differs between formats of one encoding."""
+    zero_points = [fmt.zero_point for fmt in formats if isinstance(fmt, Uniform)]
+    if zero_points:
+        return f", z {_range(zero_points)}" if any(zero_points) else ""
+    exponents = [fmt.exponent for fmt in formats if not isinstance(fmt, Uniform)]
+    return f", {'m' if isinstance(formats[0], TwoScale) else 'r'} {_range(exponents)}"
 
 
 def _range(values: Sequence[int]) -> str:
@@ -113,7 +124,7 @@ def _accuracy(origin: Origin) -> str:
 
 def _layers(report: NetworkReport, *, every_layer: bool) -> Table:
     network = report.program.network
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title="", title_justify="left")
     table.add_column("layer", no_wrap=True)
     table.add_column("operator", no_wrap=True)
     table.add_column("output")

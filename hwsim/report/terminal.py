@@ -19,8 +19,8 @@ _BAR_CELLS = 12
 def print_run(report: RunReport, console: Console, *, every_layer: bool = False) -> None:
     """Print what a run found; ``every_layer`` shows each layer for itself instead of sums by kind."""
     groups = (each if every_layer else by_kind)(report.cost.layers, report.config)
-    side_by_side = Columns([_headline(report), _energy(report)], padding=(0, 3))
-    console.print(Group(_heading(report), Text(), side_by_side, _layers(report, groups), _notes(report)))
+    side_by_side = Columns([_headline(report), _energy(report)], padding=(0, 4))
+    console.print(Group(_heading(report), side_by_side, _layers(report, groups), _notes(report)))
 
 
 def describe_config(report: RunReport) -> str:
@@ -112,11 +112,18 @@ def _layers(report: RunReport, groups: list[LayerGroup]) -> RenderableType:
 
 
 def _table(title: str) -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=title, title_justify="left", title_style="bold")
+    return Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        title=f"\n{title}",
+        title_justify="left",
+        title_style="bold",
+    )
 
 
 def _notes(report: RunReport) -> RenderableType:
     rate = report.machine_macs_per_second
     per_image_ms = 1e3 * report.wall_seconds / len(report.images)
     speed = f"{per_image_ms:.1f} ms an image, {rate / 1e9:.2f} GMAC/s"
-    return Text(f"simulated bit-accurately in {report.wall_seconds:.1f} s: {speed}", style="dim")
+    return Text(f"\nsimulated bit-accurately in {report.wall_seconds:.1f} s: {speed}", style="dim")

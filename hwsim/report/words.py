@@ -51,8 +51,10 @@ def percent(value: float | None) -> str:
 
 
 def microjoules(value: float) -> str:
-    """Print an energy in microjoules with three digits or more."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    """Print an energy in microjoules with three digits, from a thousandth up."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{1 if value >= 10 else 2 if value >= 1 else 3}f}" if value else "0"
 
 
 def share(part: float, whole: float) -> str:
