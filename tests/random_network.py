@@ -122,7 +122,7 @@ class _Builder:
             (self.tokens, image_channels * s.patch**2),
             self.tensors["image"].format,
         )
-        stream = self._residual("embed", self._linear("patch_embed", patches, s.channels, SIGNED_16, 200), None)
+        stream = self._residual("embed", "patch_embed", patches, None)
         for block in range(s.depth):
             stream = self._block(f"blocks.{block}", stream)
         features = self._layernorm("norm", stream, 1)
@@ -134,16 +134,12 @@ class _Builder:
         norm1 = self._layernorm(f"{name}.norm1", stream, self.tokens)
         qkv = self._linear(f"{name}.attn.qkv", norm1, 3 * s.channels, Uniform(bits=8, signed=True), 40)
         context = self._attention(f"{name}.attn", qkv)
-        stream = self._residual(
-            f"{name}.attn.add", self._linear(f"{name}.attn.proj", context, s.channels, SIGNED_16, 300), stream
-        )
+        stream = self._residual(f"{name}.attn.add", f"{name}.attn.proj", context, stream)
         norm2 = self._layernorm(f"{name}.norm2", stream, self.tokens)
         pre = Uniform(bits=int(rng.integers(6, 11)), signed=True)
         fc1 = self._linear(f"{name}.mlp.fc1", norm2, s.hidden, pre, pre.maximum / 3)
         gelu = self._table(f"{name}.mlp.gelu", fc1, pre)
-        return self._residual(
-            f"{name}.mlp.add", self._linear(f"{name}.mlp.fc2", gelu, s.channels, SIGNED_16, 300), stream
-        )
+        return self._residual(f"{name}.mlp.add", f"{name}.mlp.fc2", gelu, stream)
 
     def _attention(self, name: str, qkv: str) -> str:
         s, rng = self.shape, self.rng
@@ -192,17 +188,19 @@ class _Builder:
         self.arrays[f"{name}.table"] = gelu_table(fmt, out, 4 / fmt.maximum)
         return self._add(Table(name=name, output=f"{name}.out", input=source), self.tensors[source].shape, out)
 
-    def _residual(self, name: str, branch: str, skip: str | None) -> str:
+    def _residual(self, name: str, branch_name: str, source: str, skip: str | None) -> str:
         rng, guard_bits = self.rng, int(self.rng.integers(0, 5))
+        fmt = ChannelTwoScale(bits=int(rng.integers(6, 9)), exponent=int(rng.integers(0, 4)))
+        deviation = fmt.maximum / 3 * 2**guard_bits
+        branch = self._linear(branch_name, source, self.shape.channels, SIGNED_16, deviation)
         shape = self.tensors[branch].shape
-        mult, shift = multiplier(float(rng.uniform(0.6, 1.0)) * 2**guard_bits)
+        mult, shift = multiplier(float(rng.uniform(0.4, 0.9)) * 2**guard_bits)
         if skip is None:
             mult, shift = 0, 0
-            self.arrays[f"{name}.constant"] = np.rint(rng.normal(size=shape) * 200).astype(np.int16)
+            self.arrays[f"{name}.constant"] = np.rint(rng.normal(size=shape) * deviation / 2).astype(np.int16)
         layer = Residual(
             name=name, output=f"{name}.out", branch=branch, skip=skip, mult=mult, shift=shift, guard_bits=guard_bits
         )
-        fmt = ChannelTwoScale(bits=int(rng.integers(6, 9)), exponent=int(rng.integers(0, 4)))
         self.arrays[f"{name}.out.flags"] = (rng.random(shape[1]) < 0.2).astype(np.uint8)
         return self._add(layer, shape, fmt)
 

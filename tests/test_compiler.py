@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hwsim.compiler import compile_network
+from hwsim.compiler.limits import live_tensors
+from hwsim.compiler.lower import lower
+from hwsim.compiler.proof import accumulator_bounds, linear_bound, row_sum_bound
+from hwsim.config import load_preset
+from hwsim.errors import HwsimError
+from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
+from hwsim.machine import Machine
+from hwsim.network import Layer, Linear, Network, TensorSpec
+from hwsim.units.decoder_two_scale import decode_two_scale
+from hwsim.units.encoder_two_scale import encode_two_scale
+from tests import oracle
+from tests.random_network import DEIT_TINY, random_images, random_network, vit_network
+
+TINY = load_preset("tiny")
+EXP2 = oracle.exp2_table()
+
+
+def changed(network: Network, layers: list[Layer] | None = None, **tensors: TensorSpec) -> Network:
+    """Copy with other layers or tensors; arrays are copied, so that a test may write to them."""
+    update: dict[str, Any] = {"tensors": network.manifest.tensors | tensors}
+    if layers is not None:
+        update["layers"] = layers
+    return Network(network.manifest.model_copy(update=update), {k: v.copy() for k, v in network.arrays.items()})
+
+
+def with_format(network: Network, tensor: str, fmt: Any) -> Network:
+    return changed(network, **{tensor: network.tensor(tensor).model_copy(update={"format": fmt})})
+
+
+@pytest.fixture(scope="module")
+def deit() -> Network:
+    return vit_network(DEIT_TINY, np.random.default_rng(0))
+
+
+# Lowering
+
+
+def test_drain_takes_the_table_and_the_residual_adder() -> None:
+    program = compile_network(random_network(0, depth=1), TINY)
+    block = "blocks.0"
+    assert [one.layers for one in program.instructions] == [
+        ("patches", "patch_embed", "embed"),
+        (f"{block}.norm1",),
+        (f"{block}.attn.qkv",),
+        (f"{block}.attn.scores",),
+        (f"{block}.attn.softmax",),
+        (f"{block}.attn.values",),
+        (f"{block}.attn.proj", f"{block}.attn.add"),
+        (f"{block}.norm2",),
+        (f"{block}.mlp.fc1", f"{block}.mlp.gelu"),
+        (f"{block}.mlp.fc2", f"{block}.mlp.add"),
+        ("norm",),
+        ("head",),
+    ]
+    assert [one.name for one in program.instructions][:2] == ["patch_embed", "blocks.0.norm1"]
+    assert {one.unit for one in program.instructions} == {"pe_array", "softmax", "layernorm"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_layer_is_in_exactly_one_instruction(seed: int) -> None:
+    network = random_network(seed)
+    program = compile_network(network, TINY)
+    assert [name for one in program.instructions for name in one.layers] == [layer.name for layer in network.layers]
+
+
+def test_deit_tiny_has_its_known_products(deit: Network) -> None:
+    program = compile_network(deit, load_preset("edge"))
+    gemms = [one.gemm for one in program.instructions if one.gemm is not None]
+    assert sum(gemm.copies for gemm in gemms) == 122
+    class_token_row = 768 * 192
+    assert sum(gemm.macs for gemm in gemms) == 1_253_683_200 + class_token_row
+    assert gemms[0].tiles(program.config) == 13 * 12
+
+
+def test_softmax_rows_are_those_of_all_heads(deit: Network) -> None:
+    program = compile_network(deit, load_preset("edge"))
+    softmax = next(one for one in program.instructions if one.unit == "softmax")
+    assert (softmax.rows, softmax.channels) == (3 * 197, 197)
+    values = next(one for one in program.instructions if one.name.endswith("attn.values"))
+    assert (values.rows, values.channels) == (3 * 197, 64)
+
+
+def test_table_that_another_layer_separates_from_its_product_is_refused() -> None:
+    network = random_network(0, depth=1)
+    layers = network.layers
+    index = next(i for i, layer in enumerate(layers) if layer.op == "table")
+    lone = Linear(name="lone", output=layers[index - 1].output, input=layers[index - 1].input)
+    moved = [*layers[: index - 1], layers[index - 1], lone.model_copy(update={"output": "lone.out"}), *layers[index:]]
+    with pytest.raises(HwsimError, match=r"layer blocks\.0\.mlp\.gelu \(table\) must directly follow a linear layer"):
+        lower(changed(network, moved, **{"lone.out": network.tensor(layers[index - 1].output)}))
+
+
+def test_im2col_without_its_product_is_refused() -> None:
+    network = random_network(0, depth=1)
+    with pytest.raises(HwsimError, match=r"layer patches \(im2col\) must be followed by the linear layer"):
+        lower(changed(network, [network.layers[0], *network.layers[2:]]))
+
+
+# The proof
+
+
+def worst_rows(network: Network, layer: Linear, column: int) -> list[list[int]]:
+    """Input rows that drive a column's sum to its largest and smallest, as terms."""
+    mantissa, shift = network.tensor(layer.input).format.terms()
+    terms = (mantissa.astype(np.int64) << shift).tolist()
+    weights = network.arrays[f"{layer.name}.weight"][column].tolist()
+    return [[max(terms, key=lambda term: sign * term * weight) for weight in weights] for sign in (1, -1)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bound_is_reached_and_never_exceeded_by_adversarial_inputs(seed: int) -> None:
+    network = random_network(seed)
+    for layer in network.layers:
+        if not isinstance(layer, Linear):
+            continue
+        reached = 0
+        weight, bias = network.arrays[f"{layer.name}.weight"], network.arrays[f"{layer.name}.bias"]
+        for column in range(len(weight)):
+            for row in worst_rows(network, layer, column):
+                products = [term * int(w) for term, w in zip(row, weight[column], strict=True)]
+                partial = max(abs(sum(products[: k + 1])) for k in range(len(products)))
+                reached = max(reached, partial + abs(int(bias[column])))
+        assert reached <= linear_bound(network, layer)
+        # Positive and negative products peak for different inputs; the larger of both is attained.
+        assert reached == linear_bound(network, layer)
+
+
+def test_partial_sums_in_any_order_stay_below_the_bound() -> None:
+    network = random_network(3)
+    rng = np.random.default_rng(0)
+    layer = next(layer for layer in network.layers if layer.name.endswith("fc2"))
+    assert isinstance(layer, Linear)
+    mantissa, shift = network.tensor(layer.input).format.terms()
+    weight = network.arrays[f"{layer.name}.weight"].astype(np.int64)
+    for _ in range(200):
+        codes = rng.integers(0, len(mantissa), weight.shape[1])
+        order = rng.permutation(weight.shape[1])
+        products = (mantissa[codes].astype(np.int64) << shift[codes]) * weight
+        assert np.abs(products[:, order].cumsum(1)).max() <= linear_bound(network, layer)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_accumulators_of_real_runs_stay_below_the_bounds(seed: int) -> None:
+    network = random_network(seed)
+    program = compile_network(network, TINY)
+    trace = Machine(program).run(random_images(network, 3, seed), trace=True).trace
+    for layer in network.layers:
+        if isinstance(layer, Linear):
+            fmt = network.tensor(layer.input).format
+            raw = trace[layer.input].astype(np.int64) % (1 << fmt.bits)
+            mantissa, shift = fmt.terms()
+            terms = mantissa[raw].astype(np.int64) << shift[raw]
+            acc = terms @ network.arrays[f"{layer.name}.weight"].T.astype(np.int64)
+            assert np.abs(acc + network.arrays[f"{layer.name}.bias"]).max() <= program.accumulator_bounds[layer.name]
+
+
+def test_larger_weight_or_bias_is_refused_by_name_bound_and_limit() -> None:
+    network = changed(random_network(0, depth=1))
+    name, bias = "blocks.0.mlp.fc2", network.arrays["blocks.0.mlp.fc2.bias"]
+    bias[0] = 2**31 - 1
+    layer = next(layer for layer in network.layers if layer.name == name)
+    bound = linear_bound(network, layer)
+    with pytest.raises(HwsimError, match=rf"layer {name}: accumulators can reach {bound}, expected below 2\*\*31"):
+        compile_network(network, TINY)
+
+
+def test_one_weight_decides_at_the_limit() -> None:
+    # Uniform 8 bits unsigned, zero point 0: 255 * w. K = 4, bias chosen so that one more unit of weight overflows.
+    network = changed(random_network(0, depth=1))
+    network = with_format(network, "norm.out", Uniform(bits=8, signed=False))
+    weight, bias = network.arrays["head.weight"], network.arrays["head.bias"]
+    weight[:], bias[:] = 0, 0
+    weight[0, 0], bias[0] = 1, 2**31 - 1 - 255
+    assert compile_network(network, TINY).accumulator_bounds["head"] == 2**31 - 1
+    weight[0, 0] = 2
+    with pytest.raises(HwsimError, match="layer head: accumulators can reach 2147483902, expected below"):
+        compile_network(network, TINY)
+
+
+def test_narrower_accumulator_lowers_the_limit() -> None:
+    network = changed(random_network(0, depth=1))
+    network.arrays["head.bias"][0] = 1 << 23
+    with pytest.raises(HwsimError, match=r"layer head: .* expected below 2\*\*23"):
+        compile_network(network, load_preset("tiny", ["accumulator_bits=24"]))
+
+
+def test_radicand_that_could_leave_48_bits_is_refused() -> None:
+    network = changed(random_network(0, depth=1))
+    layers = [
+        layer.model_copy(update={"epsilon": 2**47 - 1}) if layer.name == "norm" else layer for layer in network.layers
+    ]
+    shape = network.tensor("blocks.0.mlp.add.out").shape
+    wide = TensorSpec(shape=(shape[0], 1024), format=ChannelTwoScale(bits=8, exponent=7), scale=1.0)
+    network = changed(network, layers, **{"blocks.0.mlp.add.out": wide})
+    network.arrays["blocks.0.mlp.add.out.flags"] = np.ones(1024, np.uint8)
+    with pytest.raises(HwsimError, match=r"layer norm: the radicand can reach .* expected below 2\*\*48"):
+        accumulator_bounds(network, lower(network), TINY)
+
+
+softmax_formats = st.one_of(
+    st.builds(lambda bits: Uniform(bits=bits, signed=False), st.integers(2, 8)),
+    st.integers(2, 8).flatmap(
+        lambda bits: st.builds(
+            lambda exponent: TwoScale(bits=bits, exponent=exponent, small_signed=False),
+            st.integers(0, min(15, 17 - bits)),
+        )
+    ),
+)
+
+
+@settings(deadline=None, max_examples=150, derandomize=True)
+@given(softmax_formats, st.integers(1, 300), st.integers(0, 2**32), st.integers(1, 3000))
+def test_row_sums_of_real_softmax_rows_stay_below_the_bound(fmt: Any, tokens: int, seed: int, spread: int) -> None:
+    row = np.random.default_rng(seed).integers(-spread, spread, tokens).tolist()
+    codes = [oracle.encode_probability(p, fmt) for p in oracle.softmax_row(row, EXP2)]
+    assert sum(oracle.term_value(oracle.decode(code, fmt)) for code in codes) <= row_sum_bound(fmt, tokens)
+
+
+@pytest.mark.parametrize("bits", [3, 6, 8])
+@pytest.mark.parametrize("tokens", [2, 17, 197, 1024])
+def test_row_sum_bound_covers_every_row_that_a_sum_of_probabilities_allows(bits: int, tokens: int) -> None:
+    # For every price l >= 0: sum f(p) <= l * P + T * max_p(f(p) - l * p). The least over l bounds all rows at once.
+    total = 2**16 + tokens / 2
+    p = np.arange(65537, dtype=np.int32)
+    for exponent in range(min(15, 17 - bits) + 1):
+        fmt = TwoScale(bits=bits, exponent=exponent, small_signed=False)
+        mantissa, shift = decode_two_scale(encode_two_scale(p, fmt), fmt)
+        decoded = mantissa.astype(np.int64) << shift
+
+        def row_sum(price: float, decoded: NDArray[np.int64] = decoded) -> float:
+            return price * total + tokens * float((decoded - price * p).max())
+
+        assert least(row_sum, 0, decoded.max()) <= row_sum_bound(fmt, tokens) + 1
+
+
+def least(convex: Callable[[float], float], low: float, high: float) -> float:
+    """Least value of a convex function, by golden thirds."""
+    for _ in range(60):
+        third = (high - low) / 3
+        if convex(low + third) < convex(high - third):
+            high -= third
+        else:
+            low += third
+    return convex(low)
+
+
+# Refusals of what a configuration cannot hold
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["mantissa_bits=8"], "layer patch_embed reads patches.rows, whose mantissas run from .*mantissa_bits = 8"),
+        (["term_shift_bits=1"], "which shifts by [2-9].* expected shifts of term_shift_bits = 1 bits"),
+        (["weight_bits=4"], "layer patch_embed has weights from .* expected weights of weight_bits = 4 signed bits"),
+        (["multiplier_bits=15"], "multiplies by [0-9]+, expected multipliers of multiplier_bits = 15 signed bits"),
+        (["layernorm_channels_max=8"], r"layer blocks\.0\.norm1 has rows of 15 channels, expected .*_max = 8"),
+        (["weight_buffer_bytes=64"], "layer patch_embed needs two banks of [0-9]+ bytes for a tile of weights"),
+        (["activation_buffer_bytes=64"], r"needs [0-9]+ bytes of activations \(patches.rows [0-9]+, .*_bytes = 64$"),
+    ],
+)
+def test_network_that_does_not_fit_the_configuration_is_refused(overrides: list[str], sentence: str) -> None:
+    network = random_network(1, channels=15, heads=3, depth=1, patch=4, size=8)
+    with pytest.raises(HwsimError, match=sentence):
+        compile_network(network, load_preset("tiny", overrides))
+
+
+def test_shift_of_the_requantiser_is_checked_against_its_width() -> None:
+    network = changed(random_network(1))
+    network.arrays["head.shift"][0] = 32
+    with pytest.raises(HwsimError, match="layer head shifts by 32, expected shifts of multiplier_shift_bits = 5 bits"):
+        compile_network(network, load_preset("tiny", ["multiplier_shift_bits=5"]))
+
+
+def test_narrow_columns_refuse_wide_keys() -> None:
+    network = changed(random_network(1, depth=1))
+    for name in ("patch_embed", "blocks.0.attn.qkv"):
+        network.arrays[f"{name}.weight"][:] = 1
+    with pytest.raises(HwsimError, match=r"feeds 8-bit codes of blocks.0.attn.qkv.out to the columns, .*_bits = 7"):
+        compile_network(network, load_preset("tiny", ["weight_bits=7"]))
+
+
+# Traffic and liveness
+
+
+def test_traffic_of_a_product_by_hand(deit: Network) -> None:
+    program = compile_network(deit, load_preset("edge"))
+    qkv = next(one for one in program.instructions if one.name == "blocks.3.attn.qkv").traffic
+    row_tiles, column_tiles = 13, 36
+    assert qkv.activation_read_bits == 197 * 192 * 8 * column_tiles
+    assert qkv.activation_write_bits == 197 * 576 * 8
+    assert qkv.weight_write_bits == 576 * 192 * 8
+    assert qkv.weight_read_bits == 576 * 192 * 8 * row_tiles
+    assert qkv.dram_read_bits == 576 * 192 * 8 + 576 * (32 + 16 + 6)
+    assert qkv.dram_write_bits == 0
+
+
+def test_traffic_of_attention_by_hand(deit: Network) -> None:
+    program = compile_network(deit, load_preset("edge"))
+    by_name = {one.name: one.traffic for one in program.instructions}
+    scores, softmax, values = (by_name[f"blocks.0.attn.{name}"] for name in ("scores", "softmax", "values"))
+    assert scores.activation_read_bits == 3 * (197 * 64 * 8 * 13 + 197 * 64 * 8 * 13)
+    assert scores.activation_write_bits == 3 * 197 * 197 * 16
+    assert scores.weight_read_bits == scores.weight_write_bits == 0
+    assert softmax.activation_read_bits == 3 * 197 * 197 * 16
+    bits = deit.tensor("blocks.0.attn.softmax.out").format.bits
+    assert softmax.activation_write_bits == 3 * 197 * 197 * bits
+    assert values.activation_read_bits == 3 * (197 * 197 * bits * 4 + 197 * 64 * 8 * 13)
+    assert values.activation_write_bits == 197 * 192 * 8
+
+
+def test_dram_sees_pixels_weights_constants_and_logits(deit: Network) -> None:
+    instructions = compile_network(deit, load_preset("edge")).instructions
+    first, last = instructions[0].traffic, instructions[-1].traffic
+    assert first.dram_read_bits == 224 * 224 * 3 * 8 + 192 * 768 * 8 + 192 * 54 + 22 + 192 + 197 * 192 * 16
+    assert last.dram_write_bits == 1000 * 16
+    assert last.activation_write_bits == 0
+    assert sum(one.traffic.dram_write_bits for one in instructions) == 1000 * 16
+    weights = sum(array.size for name, array in deit.arrays.items() if name.endswith(".weight"))
+    assert sum(one.traffic.weight_write_bits for one in instructions) == weights * 8
+
+
+def test_residual_stream_stays_live_across_the_block(deit: Network) -> None:
+    passes = lower(deit)
+    live = dict(zip([one.main.name for one in passes], live_tensors(deit, passes), strict=True))
+    assert set(live["blocks.0.attn.softmax"]) == {
+        "embed.out", "blocks.0.attn.qkv.out", "blocks.0.attn.scores.out", "blocks.0.attn.softmax.out",
+    }  # fmt: skip
+    assert set(live["patch_embed"]) == {"patches.rows", "embed.out"}
+    assert live["head"] == ["norm.out"]
+
+
+def test_deit_tiny_fits_the_edge_preset_and_not_the_tiny_one(deit: Network) -> None:
+    compile_network(deit, load_preset("edge"))
+    with pytest.raises(
+        HwsimError, match=r"expected at most (layernorm_channels_max|activation_buffer_bytes|weight_bu)"
+    ):
+        compile_network(deit, TINY)
