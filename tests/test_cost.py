@@ -41,6 +41,8 @@ def test_instructions_follow_one_another() -> None:
     cost = whole_cost()
     assert cost.cycles_per_image == sum(layer.cycles.total for layer in cost.layers)
     assert cost.macs == 210 * 6
+    assert sum(cost.multiplications.values()) == cost.macs * IMAGES
+    assert cost.layers[2].multiplications == {"zero": 30 * 6, "small": 50 * 6, "large": 25 * 6}
     assert cost.utilization == 210 * 6 / (16 * cost.cycles_per_image)
     assert cost.latency_ms == pytest.approx(cost.cycles_per_image / 200e3)
     assert cost.frames_per_second == pytest.approx(200e6 / cost.cycles_per_image)

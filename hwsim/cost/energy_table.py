@@ -10,7 +10,7 @@ import math
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,6 +20,7 @@ from hwsim.errors import HwsimError, describe_validation_error
 AJ_PER_PJ = 1_000_000
 
 DramLevel = Literal["low", "typical", "high"]
+DRAM_LEVELS: tuple[DramLevel, ...] = get_args(DramLevel)
 Label = Literal["known", "derived", "decision"]
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast, get_args
+from typing import Literal, get_args
 
-from hwsim.compiler.program import OperandCounts, Program, Unit
+from hwsim.compiler.program import Instruction, OperandCounts, Program, Unit
 from hwsim.config import AcceleratorConfig
 from hwsim.cost.cycles import InstructionCycles, schedule, utilization
 from hwsim.cost.energy import COMPONENTS, EnergyByComponent, instruction_energy
-from hwsim.cost.energy_table import DramLevel, EnergyTable, energy_table_names, load_energy_table
+from hwsim.cost.energy_table import DRAM_LEVELS, DramLevel, EnergyTable, energy_table_names, load_energy_table
 
 AJ_PER_UJ = 10**12
+
+
+Region = Literal["zero", "small", "large"]
+REGIONS: tuple[Region, ...] = get_args(Region)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,8 @@ class LayerCost:
     macs: int
     cycles: InstructionCycles
     utilization: float
+    multiplications: dict[Region, int]
+    """Of all images, by region of the row operand."""
     energy_aj: EnergyByComponent
 
     @property
@@ -80,6 +86,11 @@ class Cost:
         return float(utilization(self.macs, self.cycles_per_image, self.config))
 
     @property
+    def multiplications(self) -> dict[Region, int]:
+        """Multiplications of all images by region of the row operand."""
+        return {region: sum(layer.multiplications[region] for layer in self.layers) for region in REGIONS}
+
+    @property
     def energy_aj(self) -> EnergyByComponent:
         """Energy of all images by component."""
         return {name: sum(layer.energy_aj[name] for layer in self.layers) for name in COMPONENTS}
@@ -111,12 +122,21 @@ def estimate(program: Program, counts: Mapping[str, OperandCounts], image_count:
             macs=(macs := instruction.gemm.macs if instruction.gemm else 0),
             cycles=took,
             utilization=float(utilization(macs, took.total, program.config)),
+            multiplications=_multiplications(instruction, counts),
             energy_aj=instruction_energy(instruction, program, counts.get(instruction.name), image_count, table),
         )
         for instruction, took in zip(program.instructions, cycles, strict=True)
     )
     low, high = _band(program, counts, image_count, table)
     return Cost(config=program.config, image_count=image_count, table=table, layers=layers, low=low, high=high)
+
+
+def _multiplications(instruction: Instruction, counts: Mapping[str, OperandCounts]) -> dict[Region, int]:
+    operands = counts.get(instruction.name)
+    if instruction.gemm is None or operands is None:
+        return dict.fromkeys(REGIONS, 0)
+    columns = instruction.gemm.columns
+    return {"zero": operands.zero * columns, "small": operands.small * columns, "large": operands.large * columns}
 
 
 def _band(
@@ -127,7 +147,7 @@ def _band(
     bounds = [
         EnergyBound(table=name, dram=level, energy_aj=_total(program, counts, image_count, table, level))
         for name, table in tables.items()
-        for level in cast("tuple[DramLevel, ...]", get_args(DramLevel))
+        for level in DRAM_LEVELS
     ]
     return min(bounds, key=lambda bound: bound.energy_aj), max(bounds, key=lambda bound: bound.energy_aj)
 

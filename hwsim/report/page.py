@@ -16,11 +16,11 @@ from PIL import Image
 from hwsim.report.figures import energy_figure, layers_figure, svg, timeline_figure
 from hwsim.report.groups import by_kind, each
 from hwsim.report.result import RunReport
-from hwsim.report.terminal import describe_config, describe_origin
+from hwsim.report.terminal import describe_config, describe_origin, describe_regions
 from hwsim.report.words import COMPONENT_LABELS, DEFINITIONS, UNIT_LABELS, microjoules, percent, share
 
 IMAGES_SHOWN = 16
-_PICTURE_SIDE_MAX = 224
+_PICTURE_SIDE_MAX = 112
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +84,7 @@ def _headline(report: RunReport) -> dict[str, str]:
         "frames/s": f"{cost.frames_per_second:,.1f}",
         "utilisation": f"{100 * cost.utilization:.1f} %",
         "energy an image": f"{microjoules(cost.per_image_uj(cost.total_aj))} µJ",
+        "operands zero/small/large": describe_regions(report),
         "energy band": f"{low} to {high} µJ",
     }
 

@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsim.cost.energy import COMPONENTS
+from hwsim.cost.estimate import REGIONS
 from hwsim.report.groups import LayerGroup, by_kind, each
 from hwsim.report.result import RunReport
 from hwsim.report.words import COMPONENT_LABELS, microjoules, percent, share
 
-_BAR_CELLS = 12
+_BAR_CELLS = 8
 
 
 def print_run(report: RunReport, console: Console, *, every_layer: bool = False) -> None:
@@ -43,6 +44,12 @@ def describe_origin(report: RunReport) -> str:
     )
 
 
+def describe_regions(report: RunReport) -> str:
+    """Shares of the multiplications by region of their row operand, in percent."""
+    counts = report.cost.multiplications
+    return f"{'/'.join(f'{100 * counts[region] / sum(counts.values()):.0f}' for region in REGIONS)} %"
+
+
 def _heading(report: RunReport) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_row(Text("network", style="dim"), describe_origin(report))
@@ -63,6 +70,7 @@ def _headline(report: RunReport) -> RenderableType:
     table.add_row("agreement of the two", percent(report.agreement_percent))
     table.add_section()
     table.add_row("multiply-accumulates", f"{cost.macs:,}")
+    table.add_row("zero/small/large operand", describe_regions(report))
     table.add_row("cycles", Text(f"{cost.cycles_per_image:,}", style="bold"))
     table.add_row(f"latency at {report.config.freq_mhz} MHz", f"{cost.latency_ms:.3f} ms")
     table.add_row("frames/s", f"{cost.frames_per_second:,.1f}")

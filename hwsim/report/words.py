@@ -34,8 +34,9 @@ DEFINITIONS: dict[str, str] = {
     "longer of the two counts. Table and residual adder add no cycles to the product in whose drain they stand.",
     "latency, frames/s": "Cycles divided by the preset's clock, and the inverse: images run one after another.",
     "utilisation": "Wanted multiply-accumulates / (array rows x array columns x cycles).",
-    "energy": "Action counts times the energy table, for one image. Multiplications are counted by the region of "
-    "the row operand: zero mantissa, small (shift zero), large (shifted). A zero operand is gated: it saves "
+    "operands zero/small/large": "Multiplications by the row operand that they take: its mantissa is zero, its shift "
+    "is zero (the fine region, and every uniform code), or neither (the coarse region of a two-scale code).",
+    "energy": "Action counts times the energy table, for one image. A zero operand is gated: it saves "
     "multiplication, shift, addition and PE registers, not its reading and decoding (our decision). Wires, clock "
     "tree, control and leakage are not counted.",
     "energy band": "Lowest and highest energy over the shipped tables, each at both ends of its DRAM figures. "
