@@ -7,8 +7,9 @@ way as there are cores, and memory does not grow with the number of images (unle
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -110,11 +111,12 @@ class Machine:
                 array[index] = image.tensors[name]
             return image.counts
 
-        for done, counts in enumerate(_in_threads(run_one, len(images)), start=1):
-            for name, count in counts.items():
-                totals[name] += count
-            if progress is not None:
-                progress(done)
+        with closing(_in_threads(run_one, len(images))) as finished:
+            for done, counts in enumerate(finished, start=1):
+                for name, count in counts.items():
+                    totals[name] += count
+                if progress is not None:
+                    progress(done)
         return RunResult(
             logits=logits,
             operand_counts={name: _operand_counts(total) for name, total in totals.items()},
@@ -251,8 +253,8 @@ def _heads(qkv: Array, heads: int) -> NDArray[np.int8]:
     return np.ascontiguousarray(parts, np.int8)
 
 
-def _in_threads(run_one: Callable[[int], Any], count: int) -> Iterable[Any]:
-    """Results of ``run_one(0..count - 1)`` in order; an interruption waits for the images under way only."""
+def _in_threads(run_one: Callable[[int], Any], count: int) -> Generator[Any, None, None]:
+    """Results of ``run_one(0..count - 1)`` in order; closing it waits for the images under way and drops the rest."""
     executor = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     try:
         yield from executor.map(run_one, range(count))

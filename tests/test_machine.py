@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -117,14 +119,23 @@ def test_progress_is_told_after_each_image() -> None:
     assert done == [1, 2, 3, 4, 5]
 
 
-def test_interruption_in_the_progress_ends_the_run() -> None:
+def test_interruption_waits_for_the_images_under_way_only() -> None:
     network = random_network(1)
+    machine, images, started = Machine(compiled(network)), random_images(network, 400, 0), []
+    run_image = machine._run_image
+
+    def slowly(pixels: np.ndarray) -> object:
+        started.append(time.monotonic())
+        time.sleep(0.01)
+        return run_image(pixels)
 
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
+    machine._run_image = slowly  # type: ignore[method-assign,assignment]
     with pytest.raises(KeyboardInterrupt):
-        Machine(compiled(network)).run(random_images(network, 50, 0), progress=interrupt)
+        machine.run(images, progress=interrupt)
+    assert len(started) < 100
 
 
 def test_grey_images_may_leave_the_channel_out() -> None:
