@@ -44,10 +44,12 @@ def data_path(data: Path | None, network: Network) -> Path:
     """
     if data is not None:
         return data
-    if network.name not in SHIPPED_DATA:
+    shipped = network.folder is not None and network.folder.resolve().parent == zoo().resolve()
+    name = network.folder.name if network.folder is not None and shipped else network.name
+    if name not in SHIPPED_DATA:
         size, mode = network.manifest.preprocess.size, network.manifest.preprocess.mode
         raise HwsimError(
             f"{network.folder}: hwsim ships no images for network {network.name!r} "
             f"(expected --data with an .npz file or a folder of images, which become {size}x{size} {mode})"
         )
-    return zoo() / SHIPPED_DATA[network.name]
+    return zoo() / SHIPPED_DATA[name]
