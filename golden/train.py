@@ -79,9 +79,7 @@ def train(args: argparse.Namespace) -> float:
     no_decay = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decay, "weight_decay": args.weight_decay}, {"params": no_decay, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=args.lr, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, args.lr, total_steps=args.epochs * steps, pct_start=0.1
-    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.epochs * steps, pct_start=0.1)
     loss_fn = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
     checkpoint = Path(f"{args.out}.checkpoint")
     log = Path(f"{args.out}.log.jsonl")

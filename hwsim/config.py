@@ -45,9 +45,7 @@ class AcceleratorConfig(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> AcceleratorConfig:
         if self.array_columns % self.drain_lanes:
-            raise ValueError(
-                f"drain_lanes must divide array_columns ({self.array_columns}), not {self.drain_lanes}"
-            )
+            raise ValueError(f"drain_lanes must divide array_columns ({self.array_columns}), not {self.drain_lanes}")
         if self.dram_bits_per_cycle % 8:
             raise ValueError(f"dram_bits_per_cycle must be whole bytes, not {self.dram_bits_per_cycle}")
         return self

@@ -42,7 +42,7 @@ def test_every_unit_with_rtl_has_its_faces(face: str) -> None:
 
 
 def test_list_of_units_without_rtl_is_not_stale() -> None:
-    assert WITHOUT_RTL <= set(units())
+    assert set(units()) >= WITHOUT_RTL
     assert not [unit for unit in WITHOUT_RTL if (ROOT / f"rtl/hws_{unit}.sv").is_file()]
 
 
@@ -70,7 +70,7 @@ def test_generated_data_stays_small() -> None:
 
 
 def test_no_path_of_one_machine_and_no_registry_host() -> None:
-    forbidden = ["/wo" + "rk/", "/ro" + "ot/", "pypi." + "org", "files.python" + "hosted"]
+    forbidden = ["/" + "work/", "/" + "root/", "pypi" + ".org", "python" + "hosted"]
     found = [
         f"{path.relative_to(ROOT)}: {word}"
         for path in tracked(".py", ".sv", ".md", ".yaml", ".toml", ".sh", ".ipynb", ".json", "Makefile")
