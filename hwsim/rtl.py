@@ -85,7 +85,7 @@ endpackage : hws_pkg
 def rtl_folder() -> Path:
     """Folder of the Verilog: beside this package in a clone, inside it in an installed wheel."""
     clone = Path(__file__).parent.parent / "rtl"
-    return clone if clone.is_dir() else Path(__file__).parent / "_rtl"
+    return clone if (clone / "hws_pkg.sv").is_file() else Path(__file__).parent / "_rtl"
 
 
 def package_text(config: AcceleratorConfig) -> str:
