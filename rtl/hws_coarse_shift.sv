@@ -8,7 +8,6 @@ module hws_coarse_shift (
   input  wire logic                               clk_i,
   input  wire logic                               rst_ni,
   input  wire logic                               multiply_i,
-  input  wire logic                               accumulate_i,
   input  wire logic                               capture_i,
   input  wire logic [hws_pkg::TermShiftWidth-1:0] any_shift_i,
   output      logic [hws_pkg::TermShiftWidth-1:0] coarse_shift_o
@@ -26,7 +25,7 @@ module hws_coarse_shift (
       drain_q3 <= '0;
     end else begin
       if (multiply_i) step_q2 <= any_shift_i;
-      if (accumulate_i) tile_q3 <= tile;
+      tile_q3 <= tile;
       if (capture_i) drain_q3 <= tile;
     end
   end

@@ -3,6 +3,7 @@
 //
 //   V = max(1, D * S2 - S1**2 + epsilon),  sd = isqrt(V),  z = bit_length(sd),  R = floor(2**(z + 15) / sd)
 //
+// The maximum with 1 needs no gates: V is 0 only in a row of equal values, where D * y - S1 is 0 whatever R is.
 // V < 2**48, so its terms are computed modulo 2**48. S1 waits beside the serial units, in the slot of its row's bank.
 // Stages: _q products of the sums, _q2 variance, then hws_isqrt (25 cycles) and hws_reciprocal (18). The input has no
 // ready: of the two rows that hws_layernorm admits, one at most is in front of the square root.
@@ -57,7 +58,7 @@ module hws_layernorm_scale (
       if (in_bank_q) sum_bank1_q <= in_sum_i;
       else sum_bank0_q <= in_sum_i;
     end
-    if (valid_q) variance_q2 <= (variance == '0) ? RadicandWidth'(1) : variance;
+    if (valid_q) variance_q2 <= variance;
   end
 
   hws_isqrt u_isqrt (

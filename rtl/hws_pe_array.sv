@@ -120,7 +120,6 @@ module hws_pe_array #(
       .clk_i,
       .rst_ni,
       .multiply_i(multiply),
-      .accumulate_i(accumulate),
       .capture_i(capture),
       .any_shift_i(any_shift),
       .coarse_shift_o(coarse_shift)

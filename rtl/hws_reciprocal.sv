@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reciprocal of a positive integer with its bit length, by restoring division, one bit of the quotient a cycle.
 //
-//   z = bit_length(x),  R = floor(2**(z + QuotientWidth - 2) / x),  2**(QuotientWidth-2) < R <= 2**(QuotientWidth-1)
+//   z = bit_length(x),  R = floor(2**(z + QuotientWidth - 2) / x),  2**(QuotientWidth-2) <= R <= 2**(QuotientWidth-1)
 //
 // x: Width bits unsigned, at least 1. R: QuotientWidth bits unsigned. z: 1 to Width.
 // The divisor is x shifted to the top of Width bits, so that the quotient does not depend on z: the first remainder

@@ -5,7 +5,7 @@
 //
 // acc, bias: int32, their sum too (proved by the compiler). M: int16. Product: 48 bits. s: 0 to 47. y, z, lo, hi: int16.
 // bias, M and s travel with their column; z, lo and hi hold while a word is inside.
-// Latency: 3 cycles: _q acc + bias, _q2 product, _q3 code. A bubble closes when a later stage stalls.
+// Latency: 3 cycles: _q acc + bias, _q2 product, _q3 code. All stages stall together.
 `default_nettype none
 module hws_requantizer #(
   parameter int Lanes = hws_pkg::DrainLanes
@@ -34,12 +34,10 @@ module hws_requantizer #(
   localparam int OutWidth = hws_pkg::OutWidth;
 
   logic valid_q, valid_q2, valid_q3, last_q, last_q2, last_q3;
-  logic ready, ready2, ready3;
+  logic advance;
 
-  assign ready3      = !valid_q3 || out_ready_i;
-  assign ready2      = !valid_q2 || ready3;
-  assign ready       = !valid_q || ready2;
-  assign in_ready_o  = ready;
+  assign advance     = !valid_q3 || out_ready_i;
+  assign in_ready_o  = advance;
   assign out_valid_o = valid_q3;
   assign out_last_o  = last_q3;
 
@@ -47,10 +45,9 @@ module hws_requantizer #(
     if (!rst_ni) begin
       {valid_q, valid_q2, valid_q3} <= '0;
       {last_q, last_q2, last_q3}    <= '0;
-    end else begin
-      if (ready) {valid_q, last_q} <= {in_valid_i, in_last_i};
-      if (ready2) {valid_q2, last_q2} <= {valid_q, last_q};
-      if (ready3) {valid_q3, last_q3} <= {valid_q2, last_q2};
+    end else if (advance) begin
+      {valid_q, valid_q2, valid_q3} <= {in_valid_i, valid_q, valid_q2};
+      {last_q, last_q2, last_q3}    <= {in_last_i, last_q, last_q2};
     end
   end
 
@@ -63,16 +60,14 @@ module hws_requantizer #(
 
     // The data path needs no reset: the valid bits guard it.
     always_ff @(posedge clk_i) begin
-      if (ready && in_valid_i) begin
+      if (advance) begin
         sum_q <= $signed(in_acc_i[lane*AccWidth+:AccWidth]) + $signed(in_bias_i[lane*AccWidth+:AccWidth]);
         multiplier_q <= $signed(in_multiplier_i[lane*MultiplierWidth+:MultiplierWidth]);
         shift_q <= in_shift_i[lane*ShiftWidth+:ShiftWidth];
-      end
-      if (ready2 && valid_q) begin
         product_q2 <= ProductWidth'(sum_q) * ProductWidth'(multiplier_q);
-        shift_q2   <= shift_q;
+        shift_q2 <= shift_q;
+        code_q3 <= code;
       end
-      if (ready3 && valid_q2) code_q3 <= code;
     end
 
     hws_round_saturate #(

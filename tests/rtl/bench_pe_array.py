@@ -74,6 +74,13 @@ def random_tile(rng: random.Random, depth: int, shifts: Sequence[int]) -> Tile:
     )
 
 
+def mixed_tile(rng: random.Random, step_shifts: Sequence[int]) -> Tile:
+    """A tile whose rows all take the same shift in a step."""
+    tile = random_tile(rng, len(step_shifts), [0])
+    rows = [[(mantissa, shift) for (mantissa, _), shift in zip(row, step_shifts, strict=True)] for row in tile.rows]
+    return Tile(rows, tile.columns)
+
+
 def constant_tile(depth: int, mantissa: int, shift: int, weight: int) -> Tile:
     return Tile([[(mantissa, shift)] * depth] * ROWS, [[weight] * depth] * COLUMNS)
 
@@ -105,6 +112,8 @@ def cases_pe_array() -> list[Case]:
             "exponents by tile",
             [random_tile(rng, depth, [0, m]) for depth, m in [(3, 0), (4, 9), (2, 1), (3, 0), (drain + 2, 15), (2, 2)]],
         ),
+        tiles_case("coarse first, fine last", [mixed_tile(rng, [m, 0, 0]) for m in (5, 2)]),
+        tiles_case("fine first, coarse last", [mixed_tile(rng, [0, 0, m]) for m in (2, 5)]),
         tiles_case("only coarse", [random_tile(rng, 5, [m]) for m in (3, 6)]),
     ]
     if CONFIG.pe_style == "shift":

@@ -26,7 +26,9 @@ def requantizer_case(name: str, items: list[Item], zero_point: int, lo: int, hi:
         acc, bias, multiplier, shift = zip(*items[i : i + lanes], strict=True)
         last = int(len(words) % tile == tile - 1)
         packed = pack(acc, CONFIG.accumulator_bits), pack(bias, CONFIG.accumulator_bits)
-        words.append((*packed, pack(multiplier, CONFIG.multiplier_bits), pack(shift, CONFIG.multiplier_shift_bits), last))
+        words.append(
+            (*packed, pack(multiplier, CONFIG.multiplier_bits), pack(shift, CONFIG.multiplier_shift_bits), last)
+        )
         codes = [oracle.requantize(*item, zero_point, lo, hi) for item in items[i : i + lanes]]
         expected.append((pack(codes, OUT_BITS), last))
     settings = {"zero_point_i": zero_point, "lo_i": lo, "hi_i": hi}
@@ -42,6 +44,12 @@ def corner_items() -> list[Item]:
             items += [(acc, bias, multiplier, shift) for multiplier in (0, 1, 1 << 14, (1 << 15) - 1)]
     # ties: (acc * 2**14) / 2**15 = acc / 2
     return items + [(acc, 0, 1 << 14, 15) for acc in range(-9, 10)]
+
+
+def bound_items(zero_point: int, lo: int, hi: int) -> list[Item]:
+    """Codes around both ends of the range: 2**14 / 2**14 leaves the accumulator as it is."""
+    wanted = [bound + delta for bound in (lo, hi) for delta in range(-2, 3)]
+    return [(code - zero_point, 0, 1 << 14, 14) for code in wanted]
 
 
 def random_items(seed: int, count: int, magnitude: int) -> list[Item]:
@@ -60,8 +68,9 @@ def cases_requantizer() -> list[Case]:
     int8, uint8, int10, int16 = (-128, 127), (0, 255), (-512, 511), (-(1 << 15), (1 << 15) - 1)
     corners = corner_items()
     return [
-        requantizer_case("corners, int16", corners, 0, *int16),
-        requantizer_case("corners, uint8", corners, 113, *uint8),
+        requantizer_case("corners, int16", corners + bound_items(0, *int16), 0, *int16),
+        requantizer_case("corners, uint8", corners + bound_items(113, *uint8), 113, *uint8),
+        requantizer_case("bounds, int8", bound_items(-3, *int8), -3, *int8),
         requantizer_case("random, int8", random_items(1, 300, 1 << 20), 0, *int8),
         requantizer_case("random, uint8", random_items(2, 300, 1 << 24), 128, *uint8),
         requantizer_case("random, 10 bits", random_items(3, 300, 1 << 17), 0, *int10),

