@@ -92,13 +92,13 @@ class IntegerModel:
         return ops.requantise(acc, *self._multipliers(layer.name), self.formats[layer.output])
 
     def _scores(self, layer: AttentionScores, qkv: Tensor) -> Tensor:
-        q, k, _ = _split_heads(qkv, layer.heads)
+        q, k, _ = split_heads(qkv, layer.heads)
         a = ops.terms(q, self.formats[layer.input])
         mult, shift = (x[:, None, None] for x in self._multipliers(layer.name))
         return ops.requantise(ops.product(a, k.double()), mult, shift, self.formats[layer.output])
 
     def _values(self, layer: AttentionValues, probabilities: Tensor, qkv: Tensor) -> Tensor:
-        _, _, v = _split_heads(qkv, layer.heads)
+        _, _, v = split_heads(qkv, layer.heads)
         a = ops.terms(probabilities, self.formats[layer.probabilities])
         acc = ops.product(a, v.double().transpose(2, 3))
         side_by_side = acc.transpose(1, 2).flatten(2)
@@ -140,7 +140,7 @@ class IntegerModel:
         return found
 
 
-def _split_heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+def split_heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """[B, T, 3 D] to q, k, v, each [B, heads, T, D / heads]."""
     batch, tokens, _ = qkv.shape
     q, k, v = qkv.reshape(batch, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)

@@ -61,9 +61,13 @@ def softmax_q16(scores: Tensor, exp2_table: Tensor) -> Tensor:
     e = round_shift(exp2_table[d & 255], whole.clamp(max=18))
     e = torch.where(whole > 17, 0, e)
     total = e.sum(-1, keepdim=True)
-    z = bit_length(total)
-    reciprocal = (torch.ones_like(z) << (z + 15)) // total
-    return round_shift(e * reciprocal, z - 1)
+    return round_shift(e * reciprocal(total), bit_length(total) - 1)
+
+
+def reciprocal(divisor: Tensor) -> Tensor:
+    """``floor(2**(z + 15) / divisor)``, z the bit length of the divisor."""
+    z = bit_length(divisor)
+    return (torch.ones_like(z) << (z + 15)) // divisor
 
 
 def encode_probability(p: Tensor, fmt: Uniform | TwoScale) -> Tensor:
@@ -93,11 +97,15 @@ def layernorm(y: Tensor, epsilon: int, gamma: Tensor, beta: Tensor, shift: int, 
     """LayerNorm of rows on one integer grid; y : int64[..., D], gamma, beta : int64[D]."""
     width = y.shape[-1]
     s1 = y.sum(-1, keepdim=True)
-    s2 = (y * y).sum(-1, keepdim=True)
-    v = (width * s2 - s1 * s1 + epsilon).clamp_(min=1)
-    assert int(v.max()) < 2**48, "LayerNorm's V left 48 bits"
-    sd = isqrt(v)
-    z = bit_length(sd)
-    reciprocal = (torch.ones_like(z) << (z + 15)) // sd
-    n = round_shift((width * y - s1) * reciprocal, z + 15 - NORM_FRACTION_BITS).clamp_(-(2**15), 2**15 - 1)
+    sd = isqrt(radicand(y, epsilon))
+    downscale = bit_length(sd) + 15 - NORM_FRACTION_BITS
+    n = round_shift((width * y - s1) * reciprocal(sd), downscale).clamp_(-(2**15), 2**15 - 1)
     return round_shift(n * gamma + beta, shift).clamp_(out.minimum, out.maximum)
+
+
+def radicand(y: Tensor, epsilon: int) -> Tensor:
+    """``V = max(1, D * S2 - S1**2 + epsilon)`` of each row, int64[..., 1]."""
+    s1 = y.sum(-1, keepdim=True)
+    v = (y.shape[-1] * (y * y).sum(-1, keepdim=True) - s1 * s1 + epsilon).clamp_(min=1)
+    assert int(v.max()) < 2**48, "LayerNorm's V left 48 bits"
+    return v

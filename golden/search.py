@@ -1,6 +1,6 @@
 """Hessian-guided search of scales: of all candidates, the one with the least weighted error of the operator's output.
 
-    error = sum of sensitivity * (O_quantised - O)**2          candidates: factors times the scale that covers the maximum
+    error = sum of sensitivity * (O_quantised - O)**2        candidates: factors times the scale that covers the maximum
 
 Known: the metric's form, the grid and the alternation of weights and inputs (PTQ4ViT, which TSPTQ-ViT follows);
 reconstructed: the sensitivity (see ``golden.observe``); our decision: per-channel weights, a shorter grid at 8 bits.

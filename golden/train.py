@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -67,76 +67,92 @@ def accuracy_percent(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return 100.0 * hits / len(images)
 
 
-def train(args: argparse.Namespace) -> float:
-    """Run the training (or resume it) and write the weights; returns the test accuracy in percent."""
+@dataclass
+class _Run:
+    """What a training run carries from epoch to epoch, and its checkpoint holds."""
+
+    model: VisionTransformer
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.OneCycleLR
+    generator: torch.Generator
+    epoch: int = 0
+
+    def save(self, path: Path) -> None:
+        """Write beside, then rename."""
+        beside = path.with_suffix(".partial")
+        states = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "schedule")}
+        rng = {"generator": self.generator.get_state(), "rng": torch.get_rng_state()}
+        torch.save({**states, **rng, "epoch": self.epoch}, beside)
+        beside.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on where a checkpoint ended."""
+        state = torch.load(path, weights_only=True)
+        for name in ("model", "optimizer", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["rng"])
+        self.epoch = state["epoch"]
+
+
+def _new_run(args: argparse.Namespace, steps: int) -> _Run:
     torch.manual_seed(args.seed)
-    generator = torch.Generator().manual_seed(args.seed)
-    images, labels = fashion_mnist("train")
-    test_images, test_labels = fashion_mnist("test")
     model = build_model(args.width, args.depth, args.heads, args.mlp_ratio, args.patch_drop)
-    steps = len(images) // args.batch
     decay = [p for p in model.parameters() if p.ndim > 1]
     no_decay = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decay, "weight_decay": args.weight_decay}, {"params": no_decay, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=args.lr, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.epochs * steps, pct_start=0.1)
+    generator = torch.Generator().manual_seed(args.seed)
+    return _Run(model=model, optimizer=optimizer, schedule=schedule, generator=generator)
+
+
+def _train_epoch(run: _Run, images: Tensor, labels: Tensor, args: argparse.Namespace) -> float:
+    """One pass over the training images; returns the mean loss."""
+    run.model.train()
+    run.model.patch_drop.prob = args.patch_drop if run.epoch < args.epochs - args.full_epochs else 0.0
     loss_fn = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
-    checkpoint = Path(f"{args.out}.checkpoint")
-    log = Path(f"{args.out}.log.jsonl")
-    first = 0
+    order = torch.randperm(len(images), generator=run.generator)
+    steps = len(images) // args.batch
+    total = 0.0
+    for step in range(steps):
+        index = order[step * args.batch : (step + 1) * args.batch]
+        x = augment(images[index, None].float() / 255, run.generator)
+        loss = loss_fn(run.model((x - FASHION_MNIST_MEAN) / FASHION_MNIST_STD), labels[index])
+        run.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+        run.optimizer.step()
+        run.schedule.step()
+        total += float(loss.detach())
+    run.epoch += 1
+    return total / steps
+
+
+def train(args: argparse.Namespace) -> float:
+    """Run the training (or resume it) and write the weights; returns the test accuracy in percent."""
+    images, labels = fashion_mnist("train")
+    test_images, test_labels = fashion_mnist("test")
+    run = _new_run(args, len(images) // args.batch)
+    checkpoint, log = Path(f"{args.out}.checkpoint"), Path(f"{args.out}.log.jsonl")
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        generator.set_state(state["generator"])
-        torch.set_rng_state(state["rng"])
-        first = state["epoch"]
+        run.load(checkpoint)
     else:
         config = {k: v if not isinstance(v, Path) else v.name for k, v in vars(args).items()}
         log.write_text(json.dumps({"config": config, "torch": torch.__version__}) + "\n")
-
-    top1 = 0.0
-    for epoch in range(first, args.epochs):
+    top1 = accuracy_percent(run.model, test_images, test_labels)
+    while run.epoch < args.epochs:
         started = time.time()
-        model.train()
-        model.patch_drop.prob = args.patch_drop if epoch < args.epochs - args.full_epochs else 0.0
-        order = torch.randperm(len(images), generator=generator)
-        total = 0.0
-        for step in range(steps):
-            index = order[step * args.batch : (step + 1) * args.batch]
-            x = augment(images[index, None].float() / 255, generator)
-            loss = loss_fn(model((x - FASHION_MNIST_MEAN) / FASHION_MNIST_STD), labels[index])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            total += float(loss.detach())
-        top1 = accuracy_percent(model, test_images, test_labels)
-        row = {
-            "epoch": epoch + 1,
-            "loss": round(total / steps, 4),
-            "test_top1": round(top1, 2),
-            "seconds": round(time.time() - started, 1),
-        }
+        loss = _train_epoch(run, images, labels, args)
+        top1 = accuracy_percent(run.model, test_images, test_labels)
+        seconds = round(time.time() - started, 1)
+        row = {"epoch": run.epoch, "loss": round(loss, 4), "test_top1": round(top1, 2), "seconds": seconds}
         with log.open("a") as f:
             f.write(json.dumps(row) + "\n")
         print(row, flush=True)
-        state = {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
-            "generator": generator.get_state(),
-            "rng": torch.get_rng_state(),
-            "epoch": epoch + 1,
-        }
-        beside = checkpoint.with_suffix(".partial")
-        torch.save(state, beside)
-        os.replace(beside, checkpoint)
+        run.save(checkpoint)
     metadata = {"seed": str(args.seed), "heads": str(args.heads), "test_top1": f"{top1:.2f}"}
-    weights = {k: v.contiguous() for k, v in model.state_dict().items()}
-    save_file(weights, args.out, metadata)
+    save_file({k: v.contiguous() for k, v in run.model.state_dict().items()}, args.out, metadata)
     checkpoint.unlink(missing_ok=True)
     return top1
 

@@ -1,0 +1,1 @@
+"""Hardware/software co-design simulator for quantised vision transformers."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -249,4 +248,4 @@ def save_network(network: Network, path: str | Path) -> None:
 def _write_beside(path: Path, data: bytes) -> None:
     beside = path.with_name(path.name + ".partial")
     beside.write_bytes(data)
-    os.replace(beside, path)
+    beside.replace(path)

@@ -1,0 +1,1 @@
+"""Quantisers: calibrate, quantize, dequantize, with frozen parameters."""
