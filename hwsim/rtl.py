@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hwsim.config import AcceleratorConfig, load_preset, preset_names
 from hwsim.errors import HwsimError
-from hwsim.units.timing import RADICAND_BITS, RECIPROCAL_BITS
+from hwsim.units.timing import RADICAND_BITS, RECIPROCAL_BITS, SOFTMAX_COLUMNS_MAX
 
 UNIFORM_MANTISSA_BITS = 9
 """Mantissa of an 8-bit code less its zero point."""
@@ -40,6 +40,7 @@ package hws_pkg;
   localparam int DrainLanes = {drain_lanes};
   localparam int LayernormLanes = {layernorm_lanes};
   localparam int LayernormChannelsMax = {layernorm_channels_max};
+  localparam int SoftmaxLanes = {softmax_lanes};
 
   // docs/numerics.md.
   localparam int CodeWidth = 8;  // row operand and residual codes
@@ -52,6 +53,11 @@ package hws_pkg;
   localparam int BetaWidth = 32;  // B_c, signed
   localparam int AffineShiftWidth = 5;  // t <= 31
   localparam int EpsilonWidth = RadicandWidth - 1;  // epsilon < 2**47
+  localparam int ScoreFractionWidth = 8;  // unit 2**-8
+  localparam int ExponentialWidth = 17;  // e <= 2**16
+  localparam int ProbabilityWidth = 17;  // p <= 2**16, Q0.16
+  localparam int TableAddressWidth = 10;  // pre-activations of 10 bits
+  localparam int GuardWidth = 3;  // g <= 7
 
   // PE array.
   localparam int ZeroPointWidth = CodeWidth + 1;  // a code, signed or not, as a signed number
@@ -77,6 +83,30 @@ package hws_pkg;
   localparam int NormalProductWidth = CentredWidth + ReciprocalWidth;  // full product, no loss
   localparam int NormalShiftWidth = BitLengthWidth + 1;  // z + 5
   localparam int AffineWidth = BetaWidth + 1;  // n * G is 32 bits, and one more for the sum with B
+
+  // Softmax, from T = 2**ColumnBits scores of a row.
+  localparam int SoftmaxColumnsMax = {softmax_columns_max};  // two rows of scores and two of exponents are kept
+  localparam int ColumnBits = $clog2(SoftmaxColumnsMax);
+  localparam int ColumnCountWidth = ColumnBits + 1;  // T itself is a value
+  localparam int SoftmaxBeatsMax = (SoftmaxColumnsMax + SoftmaxLanes - 1) / SoftmaxLanes;
+  localparam int SoftmaxBeatWidth = (SoftmaxBeatsMax > 1) ? $clog2(SoftmaxBeatsMax) : 1;
+  localparam int DistanceWidth = OutWidth;  // d = max(s) - s is never negative: unsigned
+  localparam int ExponentialSumWidth = ExponentialWidth + ColumnBits;  // S
+  localparam int ExponentialLengthWidth = $clog2(ExponentialSumWidth + 1);  // z <= ExponentialSumWidth
+  localparam int ProbabilityProductWidth = ExponentialWidth + ReciprocalWidth;  // e * R <= 2**32: its top bit is 0
+
+  // Residual adder.
+  localparam int ResidualProductWidth = OutWidth + MultiplierWidth;  // y = q << r, or the constant, of 16 bits
+  localparam int EncodeShiftWidth = $clog2(2 ** GuardWidth + ResidualExponentMax);  // g + r' <= 14
+
+  // E[i] = floor(2**(16 - i/256) + 1/2), eight entries a line.
+  function automatic logic [ExponentialWidth-1:0] exp2_entry(input logic [ScoreFractionWidth-1:0] index);
+    logic [8*ExponentialWidth-1:0] line;
+    case (index[ScoreFractionWidth-1:3])
+{exp2_lines}
+    endcase
+    exp2_entry = line[ExponentialWidth*index[2:0]+:ExponentialWidth];
+  endfunction
 endpackage : hws_pkg
 `default_nettype wire
 """
@@ -86,6 +116,22 @@ def rtl_folder() -> Path:
     """Folder of the Verilog: beside this package in a clone, inside it in an installed wheel."""
     clone = Path(__file__).parent.parent / "rtl"
     return clone if (clone / "hws_pkg.sv").is_file() else Path(__file__).parent / "_rtl"
+
+
+def exp2_entries() -> list[int]:
+    """``E[i] = floor(2**(16 - i/256) + 1/2)``; no entry is so near a tie that float64 could miss it (tested)."""
+    return [int(2 ** (16 - i / 256) + 0.5) for i in range(256)]
+
+
+def _exp2_lines() -> str:
+    """Alternatives of the package's case, the entry of the smallest index in the low bits."""
+    entries = exp2_entries()
+    lines = []
+    for start in range(0, len(entries), 8):
+        literals = ", ".join(f"17'd{entry}" for entry in reversed(entries[start : start + 8]))
+        label = f"5'd{start // 8}" if start + 8 < len(entries) else "default"
+        lines.append(f"      {label}: line = {{{literals}}};")
+    return "\n".join(lines)
 
 
 def package_text(config: AcceleratorConfig) -> str:
@@ -103,7 +149,13 @@ def package_text(config: AcceleratorConfig) -> str:
         )
     styles = {"shift": "PeShift", "two_accumulator": "PeTwoAccumulator"}
     values = config.model_dump() | {"pe_style": styles[config.pe_style]}
-    return _TEMPLATE.format(radicand_bits=RADICAND_BITS, reciprocal_bits=RECIPROCAL_BITS, **values)
+    return _TEMPLATE.format(
+        radicand_bits=RADICAND_BITS,
+        reciprocal_bits=RECIPROCAL_BITS,
+        softmax_columns_max=SOFTMAX_COLUMNS_MAX,
+        exp2_lines=_exp2_lines(),
+        **values,
+    )
 
 
 def write_package(config: AcceleratorConfig, path: Path) -> None:

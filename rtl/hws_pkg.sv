@@ -20,6 +20,7 @@ package hws_pkg;
   localparam int DrainLanes = 8;
   localparam int LayernormLanes = 8;
   localparam int LayernormChannelsMax = 1024;
+  localparam int SoftmaxLanes = 8;
 
   // docs/numerics.md.
   localparam int CodeWidth = 8;  // row operand and residual codes
@@ -32,6 +33,11 @@ package hws_pkg;
   localparam int BetaWidth = 32;  // B_c, signed
   localparam int AffineShiftWidth = 5;  // t <= 31
   localparam int EpsilonWidth = RadicandWidth - 1;  // epsilon < 2**47
+  localparam int ScoreFractionWidth = 8;  // unit 2**-8
+  localparam int ExponentialWidth = 17;  // e <= 2**16
+  localparam int ProbabilityWidth = 17;  // p <= 2**16, Q0.16
+  localparam int TableAddressWidth = 10;  // pre-activations of 10 bits
+  localparam int GuardWidth = 3;  // g <= 7
 
   // PE array.
   localparam int ZeroPointWidth = CodeWidth + 1;  // a code, signed or not, as a signed number
@@ -57,5 +63,60 @@ package hws_pkg;
   localparam int NormalProductWidth = CentredWidth + ReciprocalWidth;  // full product, no loss
   localparam int NormalShiftWidth = BitLengthWidth + 1;  // z + 5
   localparam int AffineWidth = BetaWidth + 1;  // n * G is 32 bits, and one more for the sum with B
+
+  // Softmax, from T = 2**ColumnBits scores of a row.
+  localparam int SoftmaxColumnsMax = 1024;  // two rows of scores and two of exponents are kept
+  localparam int ColumnBits = $clog2(SoftmaxColumnsMax);
+  localparam int ColumnCountWidth = ColumnBits + 1;  // T itself is a value
+  localparam int SoftmaxBeatsMax = (SoftmaxColumnsMax + SoftmaxLanes - 1) / SoftmaxLanes;
+  localparam int SoftmaxBeatWidth = (SoftmaxBeatsMax > 1) ? $clog2(SoftmaxBeatsMax) : 1;
+  localparam int DistanceWidth = OutWidth;  // d = max(s) - s is never negative: unsigned
+  localparam int ExponentialSumWidth = ExponentialWidth + ColumnBits;  // S
+  localparam int ExponentialLengthWidth = $clog2(ExponentialSumWidth + 1);  // z <= ExponentialSumWidth
+  localparam int ProbabilityProductWidth = ExponentialWidth + ReciprocalWidth;  // e * R <= 2**32: its top bit is 0
+
+  // Residual adder.
+  localparam int ResidualProductWidth = OutWidth + MultiplierWidth;  // y = q << r, or the constant, of 16 bits
+  localparam int EncodeShiftWidth = $clog2(2 ** GuardWidth + ResidualExponentMax);  // g + r' <= 14
+
+  // E[i] = floor(2**(16 - i/256) + 1/2), eight entries a line.
+  function automatic logic [ExponentialWidth-1:0] exp2_entry(input logic [ScoreFractionWidth-1:0] index);
+    logic [8*ExponentialWidth-1:0] line;
+    case (index[ScoreFractionWidth-1:3])
+      5'd0: line = {17'd64306, 17'd64480, 17'd64655, 17'd64830, 17'd65006, 17'd65182, 17'd65359, 17'd65536};
+      5'd1: line = {17'd62928, 17'd63098, 17'd63269, 17'd63441, 17'd63613, 17'd63785, 17'd63958, 17'd64132};
+      5'd2: line = {17'd61579, 17'd61746, 17'd61914, 17'd62081, 17'd62250, 17'd62419, 17'd62588, 17'd62757};
+      5'd3: line = {17'd60260, 17'd60423, 17'd60587, 17'd60751, 17'd60916, 17'd61081, 17'd61247, 17'd61413};
+      5'd4: line = {17'd58968, 17'd59128, 17'd59289, 17'd59449, 17'd59611, 17'd59772, 17'd59934, 17'd60097};
+      5'd5: line = {17'd57705, 17'd57861, 17'd58018, 17'd58176, 17'd58333, 17'd58491, 17'd58650, 17'd58809};
+      5'd6: line = {17'd56468, 17'd56622, 17'd56775, 17'd56929, 17'd57083, 17'd57238, 17'd57393, 17'd57549};
+      5'd7: line = {17'd55258, 17'd55408, 17'd55558, 17'd55709, 17'd55860, 17'd56012, 17'd56163, 17'd56316};
+      5'd8: line = {17'd54074, 17'd54221, 17'd54368, 17'd54515, 17'd54663, 17'd54811, 17'd54960, 17'd55109};
+      5'd9: line = {17'd52916, 17'd53059, 17'd53203, 17'd53347, 17'd53492, 17'd53637, 17'd53782, 17'd53928};
+      5'd10: line = {17'd51782, 17'd51922, 17'd52063, 17'd52204, 17'd52346, 17'd52488, 17'd52630, 17'd52773};
+      5'd11: line = {17'd50672, 17'd50810, 17'd50947, 17'd51085, 17'd51224, 17'd51363, 17'd51502, 17'd51642};
+      5'd12: line = {17'd49586, 17'd49721, 17'd49856, 17'd49991, 17'd50126, 17'd50262, 17'd50399, 17'd50535};
+      5'd13: line = {17'd48524, 17'd48655, 17'd48787, 17'd48920, 17'd49052, 17'd49185, 17'd49319, 17'd49452};
+      5'd14: line = {17'd47484, 17'd47613, 17'd47742, 17'd47871, 17'd48001, 17'd48131, 17'd48262, 17'd48393};
+      5'd15: line = {17'd46467, 17'd46593, 17'd46719, 17'd46846, 17'd46973, 17'd47100, 17'd47228, 17'd47356};
+      5'd16: line = {17'd45471, 17'd45594, 17'd45718, 17'd45842, 17'd45966, 17'd46091, 17'd46216, 17'd46341};
+      5'd17: line = {17'd44497, 17'd44617, 17'd44738, 17'd44859, 17'd44981, 17'd45103, 17'd45225, 17'd45348};
+      5'd18: line = {17'd43543, 17'd43661, 17'd43780, 17'd43898, 17'd44017, 17'd44137, 17'd44256, 17'd44376};
+      5'd19: line = {17'd42610, 17'd42726, 17'd42841, 17'd42958, 17'd43074, 17'd43191, 17'd43308, 17'd43425};
+      5'd20: line = {17'd41697, 17'd41810, 17'd41923, 17'd42037, 17'd42151, 17'd42265, 17'd42380, 17'd42495};
+      5'd21: line = {17'd40804, 17'd40914, 17'd41025, 17'd41136, 17'd41248, 17'd41360, 17'd41472, 17'd41584};
+      5'd22: line = {17'd39929, 17'd40037, 17'd40146, 17'd40255, 17'd40364, 17'd40473, 17'd40583, 17'd40693};
+      5'd23: line = {17'd39074, 17'd39180, 17'd39286, 17'd39392, 17'd39499, 17'd39606, 17'd39714, 17'd39821};
+      5'd24: line = {17'd38236, 17'd38340, 17'd38444, 17'd38548, 17'd38653, 17'd38757, 17'd38863, 17'd38968};
+      5'd25: line = {17'd37417, 17'd37518, 17'd37620, 17'd37722, 17'd37824, 17'd37927, 17'd38030, 17'd38133};
+      5'd26: line = {17'd36615, 17'd36715, 17'd36814, 17'd36914, 17'd37014, 17'd37114, 17'd37215, 17'd37316};
+      5'd27: line = {17'd35831, 17'd35928, 17'd36025, 17'd36123, 17'd36221, 17'd36319, 17'd36417, 17'd36516};
+      5'd28: line = {17'd35063, 17'd35158, 17'd35253, 17'd35349, 17'd35445, 17'd35541, 17'd35637, 17'd35734};
+      5'd29: line = {17'd34312, 17'd34405, 17'd34498, 17'd34591, 17'd34685, 17'd34779, 17'd34874, 17'd34968};
+      5'd30: line = {17'd33576, 17'd33667, 17'd33759, 17'd33850, 17'd33942, 17'd34034, 17'd34126, 17'd34219};
+      default: line = {17'd32857, 17'd32946, 17'd33035, 17'd33125, 17'd33215, 17'd33305, 17'd33395, 17'd33486};
+    endcase
+    exp2_entry = line[ExponentialWidth*index[2:0]+:ExponentialWidth];
+  endfunction
 endpackage : hws_pkg
 `default_nettype wire

@@ -17,6 +17,9 @@ RADICAND_BITS = 48
 RECIPROCAL_BITS = 17
 """Width of ``hws_reciprocal``'s quotient, 2**15 < R <= 2**16; one bit a cycle."""
 
+SOFTMAX_COLUMNS_MAX = 1024
+"""Longest row of ``hws_softmax``: a ViT of 384 pixels and patches of 16 has 577 tokens."""
+
 DECODER_STAGES = 1
 PE_STAGES = 2
 """Operand to product, product to sum; ``hws_pe_array`` has an operand register before them."""
@@ -26,8 +29,16 @@ LAYERNORM_STATISTICS_STAGES = 5
 """Code, value and square, sums, products of the sums, variance: the last beat of a row to the radicand."""
 LAYERNORM_NORMALISE_STAGES = 6
 """Buffer read, centre, times reciprocal, round, affine product, round."""
-SOFTMAX_EXPONENT_STAGES = 4
+SOFTMAX_LOAD_STAGES = 2
+"""Score, maximum: the last beat of a row to the maximum."""
+SOFTMAX_EXPONENT_STAGES = 5
+"""Buffer read, distance, table, shift, sum: the last beat of a row to the divisor."""
 SOFTMAX_NORMALISE_STAGES = 4
+"""Buffer read, times reciprocal, round, encode."""
+ENCODER_STAGES = 1
+TABLE_STAGES = 1
+RESIDUAL_STAGES = 4
+"""Value, product, sum, code."""
 
 
 def decoder_cycles(items: int) -> int:
@@ -38,6 +49,21 @@ def decoder_cycles(items: int) -> int:
 def requantizer_cycles(items: int) -> int:
     """Cycles of the requantiser for a stream of words, ``drain_lanes`` accumulators each."""
     return _stream_cycles(items, REQUANTIZER_STAGES)
+
+
+def encoder_cycles(items: int) -> int:
+    """Cycles of the encoder behind softmax for a stream of words."""
+    return _stream_cycles(items, ENCODER_STAGES)
+
+
+def table_cycles(items: int) -> int:
+    """Cycles of the table for a stream of words, ``drain_lanes`` codes each."""
+    return _stream_cycles(items, TABLE_STAGES)
+
+
+def residual_cycles(items: int) -> int:
+    """Cycles of the residual adder for a stream of words, ``drain_lanes`` codes each."""
+    return _stream_cycles(items, RESIDUAL_STAGES)
 
 
 def isqrt_cycles(items: int = 1) -> int:
@@ -124,29 +150,32 @@ def layernorm_cycles(rows: int, channels: int, config: AcceleratorConfig) -> int
 
 
 def softmax_cycles(rows: int, columns: int, config: AcceleratorConfig) -> int:
-    """Cycles of ``rows`` score rows. Planned: no RTL yet, so no bench asserts it.
+    """Cycles of ``rows`` score rows through three passes, ``softmax_lanes`` scores a cycle each.
 
-    The plan is three passes over a row, ``softmax_lanes`` scores a cycle: the maximum while loading, exponents and
-    their sum, normalise and encode. Scores have two row buffers and exponents have two, so the passes of neighbouring
-    rows overlap; there is one serial reciprocal a row.
+    The passes are the maximum while loading, exponents and their sum, normalise and encode; neighbouring rows are in
+    different passes. Scores and exponents have a buffer of two rows each, in which row i + 2 follows row i beat by
+    beat. There is one serial reciprocal a row.
 
     Parameters
     ----------
     columns : scores in a row
     """
-    _require_positive(rows=rows, columns=columns)
+    if not 1 <= columns <= SOFTMAX_COLUMNS_MAX:
+        raise ValueError(f"columns must be 1 to {SOFTMAX_COLUMNS_MAX}, not {columns}")
+    _require_positive(rows=rows)
     beats = -(-columns // config.softmax_lanes)
     scores_free, exponents_free = [0, 0], [0, 0]
-    load = exponent = normalise = 0
+    load = exponent = divide = normalise = 0  # of the row before: ends of its loading and exponents, starts of the rest
     for row in range(rows):
         bank = row % 2
         load = max(load, scores_free[bank]) + beats
-        exponent = max(load + 1, exponent + beats if row else 0, exponents_free[bank])
-        scores_free[bank] = exponent + beats
-        divide = max(exponent + beats + SOFTMAX_EXPONENT_STAGES, normalise)
+        start = max(load - 1 + SOFTMAX_LOAD_STAGES + 1, exponent, exponents_free[bank])
+        scores_free[bank] = start + 1
+        exponent = start + beats
+        divide = max(exponent - 1 + SOFTMAX_EXPONENT_STAGES, normalise)
         ready = divide + RECIPROCAL_BITS + 1
         normalise = max(ready, normalise + beats) if row else ready
-        exponents_free[bank] = normalise + beats + 1
+        exponents_free[bank] = normalise + 2
     return normalise + beats + SOFTMAX_NORMALISE_STAGES + 1
 
 

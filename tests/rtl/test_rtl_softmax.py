@@ -1,0 +1,24 @@
+"""Softmax and its encoder under each simulator, and the table of exponents in the package."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwsim.config import load_preset
+from hwsim.rtl import exp2_entries
+from tests import oracle
+from tests.rtl.runner import run_bench
+
+
+def test_the_package_holds_the_table_of_the_numerics_page() -> None:
+    assert exp2_entries() == oracle.exp2_table()
+
+
+@pytest.mark.parametrize("overrides", [("tiny",), ("edge",), ("tiny", "softmax_lanes=3", "name=three_lanes")])
+def test_softmax(overrides: tuple[str, ...], simulator: str) -> None:
+    preset, *rest = overrides
+    run_bench("softmax", load_preset(preset, list(rest)), simulator)
+
+
+def test_encoder(simulator: str) -> None:
+    run_bench("encoder_two_scale", load_preset("tiny"), simulator)
