@@ -10,6 +10,7 @@ import cocotb
 from hwsim.formats import TwoScale, Uniform
 from hwsim.units.timing import encoder_cycles
 from tests import oracle
+from tests.rtl.golden import golden_vectors, has_golden
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -80,6 +81,14 @@ async def sweep(dut: Any) -> None:
     """The whole range, for what hides between the corners; 7 is prime to every step."""
     fmt = TwoScale(bits=8, exponent=6, small_signed=False)
     await check_cases(await started(dut), [encoder_case(fmt, [*range(0, ONE + 1, 7), ONE])])
+
+
+@cocotb.test(skip=not has_golden("encoder_two_scale"))
+async def golden(dut: Any) -> None:
+    one = golden_vectors("encoder_two_scale")[""]
+    fmt = TwoScale(bits=CODE_BITS, exponent=one["exponent"], small_signed=False)
+    assert [oracle.encode_probability(p, fmt) for p in one["probability"]] == one["code"], "golden and oracle differ"
+    await check_cases(await started(dut), [encoder_case(fmt, one["probability"])])
 
 
 @cocotb.test()

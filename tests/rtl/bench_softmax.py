@@ -11,6 +11,7 @@ import cocotb
 from hwsim.formats import TwoScale, Uniform
 from hwsim.units.timing import SOFTMAX_COLUMNS_MAX, softmax_cycles
 from tests import oracle
+from tests.rtl.golden import golden_vectors, has_golden
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -120,6 +121,16 @@ async def started(dut: Any) -> Stream:
 @cocotb.test()
 async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_softmax())
+
+
+@cocotb.test(skip=not has_golden("softmax"))
+async def golden(dut: Any) -> None:
+    one = golden_vectors("softmax")[""]
+    fmt = TwoScale(bits=CODE_BITS, exponent=one["exponent"], small_signed=False)
+    case = softmax_case("attention", fmt, one["scores"])
+    beats = [row[start : start + LANES] for row in one["out"] for start in range(0, len(row), LANES)]
+    assert [word[0] for word in case.expected] == [pack(beat, CODE_BITS) for beat in beats], "golden and oracle differ"
+    await check_cases(await started(dut), [case])
 
 
 @cocotb.test()
