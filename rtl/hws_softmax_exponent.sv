@@ -7,8 +7,9 @@
 // itself where d_j >> 8 is over 17, and in lanes beyond the row.
 // A beat is read when the exponents have a place for it, so the pipe behind the read never stalls. The maximum is taken at
 // in_valid && in_ready, also in the cycle of the row before's last read.
-// Stages: the read, then _q score, _q2 distance, _q3 table entry, _q4 exponent (buffer write), _q5 sum. The sum needs no
-// ready: the next one ends only after the normaliser has taken the row before this one, and with it the reciprocal.
+// Stages: the read, then _q score, _q2 distance, _q3 table entry, _q4 exponent (buffer write), _q5 sum. A row's sum
+// stays until it is taken: the next row's exponents find a place only when the normaliser has begun the row before this
+// one, and in that cycle the reciprocal has taken this sum.
 `default_nettype none
 module hws_softmax_exponent #(
   parameter int Lanes = hws_pkg::SoftmaxLanes
@@ -44,7 +45,7 @@ module hws_softmax_exponent #(
   logic [Lanes-1:0] keep_q, keep_q2, keep_q3;
   logic [hws_pkg::SoftmaxBeatWidth:0] address_q, address_q2, address_q3, address_q4;
   logic [ScoreWidth-1:0] row_top_q, top_q;
-  logic [SumWidth-1:0] sum, running_q5, sum_q5;
+  logic [SumWidth-1:0] sum, sum_q5;
 
   assign read_o          = active_q && space_i;
   assign in_ready_o      = !active_q || (read_o && read_last_i);
@@ -75,8 +76,7 @@ module hws_softmax_exponent #(
     {keep_q, keep_q2, keep_q3}                      <= {keep_i, keep_q, keep_q2};
     {last_q, last_q2, last_q3, last_q4}             <= {read_last_i, last_q, last_q2, last_q3};
     {address_q, address_q2, address_q3, address_q4} <= {address_i, address_q, address_q2, address_q3};
-    if (valid_q4) running_q5 <= sum;
-    if (valid_q4 && last_q4) sum_q5 <= sum;
+    if (valid_q4) sum_q5 <= sum;
   end
 
   for (genvar lane = 0; lane < Lanes; lane++) begin : gen_lanes
@@ -109,7 +109,7 @@ module hws_softmax_exponent #(
   end
 
   always_comb begin
-    sum = first_q5 ? '0 : running_q5;
+    sum = first_q5 ? '0 : sum_q5;
     for (int lane = 0; lane < Lanes; lane++) begin
       sum = sum + SumWidth'(write_data_o[lane*ExponentialWidth+:ExponentialWidth]);
     end

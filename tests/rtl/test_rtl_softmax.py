@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hwsim.config import load_preset
-from hwsim.rtl import exp2_entries
+from hwsim.rtl import package_text
 from tests import oracle
 from tests.rtl.runner import run_bench
 
 
 def test_the_package_holds_the_table_of_the_numerics_page() -> None:
-    assert exp2_entries() == oracle.exp2_table()
+    lines = re.findall(r"(?:5'd(\d+)|default): line = \{(.*)\};", package_text(load_preset("edge")))
+    assert [number for number, _ in lines] == [*map(str, range(31)), ""]
+    entries = [int(entry) for _, line in lines for entry in reversed(re.findall(r"17'd(\d+)", line))]
+    assert entries == oracle.exp2_table()
 
 
 @pytest.mark.parametrize("overrides", [("tiny",), ("edge",), ("tiny", "softmax_lanes=3", "name=three_lanes")])
