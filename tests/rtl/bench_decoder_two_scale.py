@@ -10,6 +10,7 @@ import cocotb
 from hwsim.formats import TwoScale
 from hwsim.units.timing import decoder_cycles
 from tests import oracle
+from tests.rtl.golden import golden_vectors, has_golden
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -51,6 +52,17 @@ async def started(dut: Any) -> Stream:
 @cocotb.test()
 async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_decoder_two_scale())
+
+
+@cocotb.test(skip=not has_golden("decoder_two_scale"))
+async def golden(dut: Any) -> None:
+    cases = []
+    for name, one in golden_vectors("decoder_two_scale").items():
+        fmt = TwoScale(bits=8, exponent=one["exponent"], small_signed=bool(one["small_signed"]))
+        terms = list(zip(one["mantissa"], one["shift"], strict=True))
+        assert terms == [oracle.decode(code, fmt) for code in one["codes"]], "golden and oracle differ"
+        cases.append(decoder_case(name, fmt, one["codes"]))
+    await check_cases(await started(dut), cases)
 
 
 @cocotb.test()

@@ -9,6 +9,7 @@ import cocotb
 from hwsim.formats import Uniform
 from hwsim.units.timing import decoder_cycles
 from tests import oracle
+from tests.rtl.golden import golden_vectors, has_golden
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -50,6 +51,16 @@ async def started(dut: Any) -> Stream:
 @cocotb.test()
 async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_decoder_uniform())
+
+
+@cocotb.test(skip=not has_golden("decoder_uniform"))
+async def golden(dut: Any) -> None:
+    cases = []
+    for name, one in golden_vectors("decoder_uniform").items():
+        fmt = Uniform(bits=8, signed=bool(one["signed"]), zero_point=one["zero_point"])
+        assert one["mantissa"] == [oracle.decode(code, fmt)[0] for code in one["codes"]], "golden and oracle differ"
+        cases.append(decoder_case(name, fmt, one["codes"]))
+    await check_cases(await started(dut), cases)
 
 
 @cocotb.test()

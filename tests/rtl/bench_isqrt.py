@@ -9,6 +9,7 @@ import cocotb
 
 from hwsim.units.timing import RADICAND_BITS, isqrt_cycles
 from tests import oracle
+from tests.rtl.golden import golden_vectors, has_golden
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls
 
 
@@ -35,6 +36,13 @@ async def started(dut: Any) -> Stream:
 @cocotb.test()
 async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_isqrt())
+
+
+@cocotb.test(skip=not has_golden("isqrt"))
+async def golden(dut: Any) -> None:
+    one = golden_vectors("isqrt")[""]
+    words, expected = [(v,) for v in one["radicand"]], [(v,) for v in one["root"]]
+    await check_cases(await started(dut), [Case("golden", words, expected, isqrt_cycles(len(words)))])
 
 
 @cocotb.test()

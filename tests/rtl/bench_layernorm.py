@@ -13,6 +13,7 @@ from cocotb.triggers import FallingEdge
 from hwsim.formats import ChannelTwoScale
 from hwsim.units.timing import RADICAND_BITS, layernorm_cycles
 from tests import oracle
+from tests.rtl.golden import golden_vectors, has_golden
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -160,6 +161,16 @@ async def started(dut: Any) -> Stream:
 @cocotb.test()
 async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_layernorm())
+
+
+@cocotb.test(skip=not has_golden("layernorm"))
+async def golden(dut: Any) -> None:
+    one = golden_vectors("layernorm")[""]
+    keys = ("flags", "gamma", "beta", "exponent", "shift", "epsilon", "lo", "hi")
+    case = layer_case("golden", Layer(**{key: one[key] for key in keys}), one["codes"])
+    beats = [row[start : start + LANES] for row in one["out"] for start in range(0, len(row), LANES)]
+    assert [word[0] for word in case.expected] == [pack(beat, OUT_BITS) for beat in beats], "golden and oracle differ"
+    await check_cases(await started(dut), [case])
 
 
 @cocotb.test()

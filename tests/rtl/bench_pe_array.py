@@ -11,6 +11,7 @@ import cocotb
 
 from hwsim.units.timing import drain_cycles, pe_array_cycles
 from tests import oracle
+from tests.rtl.golden import golden_vectors, has_golden
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -91,6 +92,18 @@ def counting_tile() -> Tile:
     return Tile(rows, [[COLUMNS if COLUMNS < WEIGHT_TOP else 1, column] for column in range(COLUMNS)])
 
 
+def cut(rows: Sequence[Sequence[Term]], columns: Sequence[Sequence[int]]) -> list[Tile]:
+    """Tiles of a product, row by row; operands that a tile lacks are zero."""
+    depth = len(rows[0])
+    rows = [*rows, *[[(0, 0)] * depth] * (-len(rows) % ROWS)]
+    columns = [*columns, *[[0] * depth] * (-len(columns) % COLUMNS)]
+    return [
+        Tile(rows[top : top + ROWS], columns[left : left + COLUMNS])
+        for top in range(0, len(rows), ROWS)
+        for left in range(0, len(columns), COLUMNS)
+    ]
+
+
 def cases_pe_array() -> list[Case]:
     rng = random.Random(16)
     drain = drain_cycles(CONFIG)
@@ -131,6 +144,16 @@ async def started(dut: Any) -> Stream:
 @cocotb.test()
 async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_pe_array())
+
+
+@cocotb.test(skip=not has_golden("pe_array"))
+async def golden(dut: Any) -> None:
+    cases = []
+    for name, one in golden_vectors("pe_array").items():
+        rows = [list(zip(*pair, strict=True)) for pair in zip(one["mantissa"], one["shift"], strict=True)]
+        assert one["acc"] == oracle.gemm(rows, one["columns"]), "golden and oracle differ"
+        cases.append(tiles_case(name, cut(rows, one["columns"])))
+    await check_cases(await started(dut), cases)
 
 
 @cocotb.test()

@@ -9,6 +9,7 @@ import cocotb
 
 from hwsim.units.timing import RADICAND_BITS, reciprocal_cycles
 from tests import oracle
+from tests.rtl.golden import golden_vectors, has_golden
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls
 
 DIVISOR_BITS = RADICAND_BITS // 2
@@ -41,6 +42,14 @@ async def started(dut: Any) -> Stream:
 @cocotb.test()
 async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_reciprocal())
+
+
+@cocotb.test(skip=not has_golden("reciprocal"))
+async def golden(dut: Any) -> None:
+    one = golden_vectors("reciprocal")[""]
+    words = [(v,) for v in one["divisor"]]
+    expected = [(r, v.bit_length()) for r, v in zip(one["quotient"], one["divisor"], strict=True)]
+    await check_cases(await started(dut), [Case("golden", words, expected, reciprocal_cycles(len(words)))])
 
 
 @cocotb.test()

@@ -9,6 +9,7 @@ import cocotb
 
 from hwsim.units.timing import requantizer_cycles
 from tests import oracle
+from tests.rtl.golden import golden_vectors, has_golden
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -89,6 +90,17 @@ async def started(dut: Any) -> Stream:
 @cocotb.test()
 async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_requantizer())
+
+
+@cocotb.test(skip=not has_golden("requantizer"))
+async def golden(dut: Any) -> None:
+    cases = []
+    for name, one in golden_vectors("requantizer").items():
+        items = list(zip(one["acc"], one["bias"], one["mult"], one["shift"], strict=True))
+        bounds = one["zero_point"], one["lo"], one["hi"]
+        assert one["out"] == [oracle.requantize(*item, *bounds) for item in items], "golden and oracle differ"
+        cases.append(requantizer_case(name, items, *bounds))
+    await check_cases(await started(dut), cases)
 
 
 @cocotb.test()
