@@ -46,7 +46,7 @@ package hws_pkg;
   localparam int CodeWidth = 8;  // row operand and residual codes
   localparam int OutWidth = 16;  // widest output code: scores, branch and logits are int16
   localparam int RadicandWidth = {radicand_bits};  // V < 2**48
-  localparam int ReciprocalWidth = {reciprocal_bits};  // 2**15 < R <= 2**16
+  localparam int ReciprocalWidth = {reciprocal_bits};  // 2**15 <= R <= 2**16
   localparam int ResidualExponentWidth = 3;  // r <= 7
   localparam int NormalWidth = 16;  // n_c, signed
   localparam int GammaWidth = 16;  // G_c, signed
@@ -68,7 +68,7 @@ package hws_pkg;
 
   // LayerNorm, from D = 2**ChannelBits channels of the largest magnitude.
   localparam int ChannelBits = $clog2(LayernormChannelsMax);
-  localparam int ChannelCountWidth = ChannelBits + 1;  // D itself is a value
+  localparam int ChannelCountWidth = $clog2(LayernormChannelsMax + 1);  // D itself is a value
   localparam int BeatsMax = (LayernormChannelsMax + LayernormLanes - 1) / LayernormLanes;
   localparam int BeatWidth = (BeatsMax > 1) ? $clog2(BeatsMax) : 1;  // 0 bits are no signal
   localparam int ResidualExponentMax = 2 ** ResidualExponentWidth - 1;

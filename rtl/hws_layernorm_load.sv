@@ -54,12 +54,13 @@ module hws_layernorm_load #(
   assign out_sum_o        = sum_q3;
   assign out_square_sum_o = square_sum_q3;
 
-  hws_layernorm_beats #(
-    .Lanes(Lanes)
+  hws_row_beats #(
+    .Lanes(Lanes),
+    .ColumnsMax(hws_pkg::LayernormChannelsMax)
   ) u_beats (
     .clk_i,
     .rst_ni,
-    .channels_i,
+    .columns_i(channels_i),
     .next_i(accept),
     .bank_o(bank),
     .beat_o(beat),

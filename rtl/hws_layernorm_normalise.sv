@@ -59,12 +59,13 @@ module hws_layernorm_normalise #(
   assign out_valid_o      = valid_q6;
   assign out_last_o       = last_q6;
 
-  hws_layernorm_beats #(
-    .Lanes(Lanes)
+  hws_row_beats #(
+    .Lanes(Lanes),
+    .ColumnsMax(hws_pkg::LayernormChannelsMax)
   ) u_beats (
     .clk_i,
     .rst_ni,
-    .channels_i,
+    .columns_i(channels_i),
     .next_i(buffer_read_o),
     .bank_o(bank),
     .beat_o(beat),

@@ -15,7 +15,7 @@ RADICAND_BITS = 48
 """Width of ``hws_isqrt``'s input; the root has half of it, one bit a cycle."""
 
 RECIPROCAL_BITS = 17
-"""Width of ``hws_reciprocal``'s quotient, 2**15 < R <= 2**16; one bit a cycle."""
+"""Width of ``hws_reciprocal``'s quotient, 2**15 <= R <= 2**16; one bit a cycle."""
 
 SOFTMAX_COLUMNS_MAX = 1024
 """Longest row of ``hws_softmax``: a ViT of 384 pixels and patches of 16 has 577 tokens."""
