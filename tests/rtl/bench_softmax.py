@@ -33,6 +33,7 @@ def softmax_case(name: str, fmt: TwoScale | Uniform, rows: Sequence[Sequence[int
     expected: list[tuple[int, ...]] = []
     for row in rows:
         assert len(row) == columns
+        assert all(LOWEST <= score <= HIGHEST for score in row)
         codes = [oracle.encode_probability(p, fmt) for p in oracle.softmax_row(row, EXP2)]
         for start in range(0, columns, LANES):
             beat = list(row[start : start + LANES])
@@ -61,7 +62,7 @@ def corner_cases() -> list[Case]:
     # distances to 17 * 256 and a little beyond, where the last exponent of 1 becomes 0
     edge = [[0, *(-17 * 256 + 8 * i - 40 for i in range(columns - 1))]]
     edge += [
-        [100, *(100 - 256 * i for i in range(columns - 1))],
+        [100, *(max(LOWEST, 100 - 256 * i) for i in range(columns - 1))],
         [HIGHEST - 65535 * i // (columns - 1) for i in range(columns)],
     ]
     # every entry of the table, with the largest in a row of its own order
