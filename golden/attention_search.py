@@ -13,6 +13,7 @@ from torch import Tensor
 
 from golden.observe import Observed
 from golden.parameters import Quantiser, fake_quantize
+from golden.proof import is_context_admitted
 from golden.quantizers import tsptq
 from golden.quantizers.uniform import UniformParameters, calibrate_symmetric
 from golden.search import Grid, least, search_per_head
@@ -78,7 +79,8 @@ def _search_context(observed: Observed, v: Tensor, bits: int, grid: Grid) -> tup
 
     start = _initial(v, bits)
     v_scale = start
-    candidates = [tsptq.calibrate_softmax(bits, m) for m in SOFTMAX_EXPONENTS if bits - 1 + m <= PROBABILITY_BITS]
+    every = [tsptq.calibrate_softmax(bits, m) for m in SOFTMAX_EXPONENTS if bits - 1 + m <= PROBABILITY_BITS]
+    candidates = [p for p in every if is_context_admitted(p.format, v.shape[2])]
     for _ in range(ROUNDS):
         softmax = least(
             candidates,

@@ -181,9 +181,7 @@ class _Exporter:
         self.arrays[f"{name}.gamma"], self.arrays[f"{name}.beta"] = gamma, beta
         unit = self._residual_scale(stream)
         epsilon = round(self.vit.epsilon * self.vit.width**2 / unit**2)
-        self.layers.append(
-            LayerNorm(name=name, output=name, input=stream, tokens=tokens, shift=shift, epsilon=epsilon)
-        )
+        self.layers.append(LayerNorm(name=name, output=name, input=stream, tokens=tokens, shift=shift, epsilon=epsilon))
         self._tensor(name, (tokens, self.vit.width), out.format, float(out.scale))
 
     def _branch(self, name: str, source: str, bias: Tensor, residual: str) -> None:
@@ -195,9 +193,7 @@ class _Exporter:
         p = self._quantiser(name, ChannelTwoScaleParameters)
         mult, shift = multiplier(self._residual_scale(skip) / self._branch_scale(name), name) if skip else (0, 0)
         self.layers.append(
-            Residual(
-                name=name, output=name, branch=branch, skip=skip, mult=mult, shift=shift, guard_bits=GUARD_BITS
-            )
+            Residual(name=name, output=name, branch=branch, skip=skip, mult=mult, shift=shift, guard_bits=GUARD_BITS)
         )
         self._tensor(name, (self.vit.tokens, self.vit.width), p.format, p.scale)
         self.arrays[f"{name}.flags"] = p.flags.to(torch.uint8).numpy()

@@ -21,6 +21,7 @@ from torch import Tensor
 from golden.vit import Vit, classify, embed, run_block
 
 BATCH = 8
+RESIDUAL = ("attn.add", "mlp.add")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +45,10 @@ class Observed:
     rows: Tensor
     """int64[R], the sampled tokens"""
     values: dict[str, Tensor] = field(default_factory=dict)
-    """[B, R, N], attention scores and probabilities [B, heads, R, T]; ``attn.qkv``, ``attn.add``: every token"""
+    """[B, R, N], attention scores and probabilities [B, heads, R, T]; ``attn.qkv`` and the residual
+    tensors ``attn.add``, ``mlp.add``: every token"""
     sensitivity: dict[str, Tensor] = field(default_factory=dict)
-    """Same shapes (``attn.qkv``: the sampled rows)."""
+    """Same shapes (``attn.qkv``: the sampled rows only)."""
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Smallest and largest element over every token."""
 
@@ -119,12 +121,12 @@ def _observe_batch(vit: Vit, index: int, x: Tensor, output_gradient: Tensor, row
         found = torch.autograd.grad(output, [seen[n] for n in names], gradient, retain_graph=True)
         for name, g in zip(names, found, strict=True):
             squares[name] += g.square() / len(output_gradient)
-    whole = {"attn.qkv", "attn.add", "mlp.add"}
+    whole = {"attn.qkv", *RESIDUAL}
     values = {n: t.detach() for n, t in seen.items()}
     return Observed(
         rows=rows,
         values={n: t if n in whole else _sample(t, rows) for n, t in values.items()},
-        sensitivity={n: _sample(t, rows) for n, t in squares.items()},
+        sensitivity={n: t if n in RESIDUAL else _sample(t, rows) for n, t in squares.items()},
         ranges={n: (float(t.min()), float(t.max())) for n, t in values.items()},
     )
 

@@ -1,6 +1,6 @@
 """The accumulator bound that every network must meet: ``|any partial sum| + |bias| < 2**31`` (docs/numerics.md).
 
-    bound[n] = max( sum_k max(0, max_code(term * w)), sum_k max(0, max_code(-term * w)) ),  term = mantissa << shift
+bound[n] = max( sum_k max(0, max_code(term * w)), sum_k max(0, max_code(-term * w)) ),  term = mantissa << shift
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from golden.quantizers.tsptq import TwoScaleParameters
 from hwsim.formats import TwoScale, Uniform
 
 ACCUMULATOR_LIMIT = 2**31
+LARGEST_COLUMN = 128  # magnitude of an int8 code of K or V
 
 
 def term_range(fmt: Uniform | TwoScale) -> tuple[int, int]:
@@ -30,6 +31,16 @@ def accumulator_bound(fmt: Uniform | TwoScale, weight: Tensor) -> Tensor:
     positive = torch.maximum(w * low, w * high).clamp_(min=0).sum(1)
     negative = torch.maximum(-w * low, -w * high).clamp_(min=0).sum(1)
     return torch.maximum(positive, negative)
+
+
+def is_context_admitted(fmt: TwoScale, tokens: int) -> bool:
+    """Whether ``probabilities @ v`` is proved safe for rows of this many tokens, whatever v's codes are.
+
+    The decoded row sums to at most ``P * 2**-(16-n-m) + T/2 + min(T, 2**m + 1) * 2**(m-1)`` with ``P = 2**16 + T/2``.
+    """
+    n, m, t = fmt.payload_bits, fmt.exponent, tokens
+    row_sum = (2**16 + t / 2) / 2 ** (16 - n - m) + t / 2 + min(t, 2**m + 1) * 2**m / 2
+    return min(row_sum, t * term_range(fmt)[1]) * LARGEST_COLUMN < ACCUMULATOR_LIMIT
 
 
 def is_admitted(p: TwoScaleParameters, weight: WeightParameters, bias: Tensor) -> bool:

@@ -41,9 +41,7 @@ def calibrate_asymmetric(smallest: float, largest: float, bits: int) -> UniformP
     top = 2**bits - 1
     scale = max((largest - smallest) / top, SMALLEST_SCALE)
     zero_point = min(max(round(-smallest / scale), 0), top)
-    return UniformParameters(
-        format=Uniform(bits=bits, signed=False, zero_point=zero_point), scale=torch.tensor(scale)
-    )
+    return UniformParameters(format=Uniform(bits=bits, signed=False, zero_point=zero_point), scale=torch.tensor(scale))
 
 
 def quantize(x: Tensor, p: UniformParameters) -> Tensor:

@@ -1,0 +1,156 @@
+"""Quantise a float network, export it, and measure it in float, paper and integer mode."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from golden.calibrate import CalibrationOptions, calibrate
+from golden.export import export
+from golden.from_timm import Model
+from golden.integer import IntegerModel
+from golden.measure import Figures, compare, predict
+from golden.paper import PaperModel
+from golden.parameters import Calibrated
+from golden.vit import forward
+from hwsim.network import Network, Origin
+
+METHOD = "tsptq"
+TOKENS_IN_A_BATCH = 3200
+"""Images a batch are this divided by the tokens of one, so that memory stays bounded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantised:
+    """A float network, its parameters and its integer network."""
+
+    model: Model
+    calibrated: Calibrated
+    network: Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The three modes on the same images."""
+
+    figures: dict[str, Figures]
+    """By mode: float, paper, integer."""
+    top1_float: Tensor
+    """int64[n], the float model's class of each image."""
+    images: int
+    source: str
+
+
+def quantise(
+    model: Model,
+    images: Tensor,
+    options: CalibrationOptions,
+    report: Callable[[str], None],
+    recorded: dict[str, object] | None = None,
+) -> Quantised:
+    """Calibrate on every image given and export.
+
+    Parameters
+    ----------
+    images : uint8[n, H, W, C]
+    report : called with the name of each stage
+    recorded : what else the network shall say about how it was made
+    """
+    calibrated = calibrate(model.vit, images, options, report)
+    chosen = {k: v for k, v in asdict(options).items() if k not in ("bits", "seed")}
+    origin = Origin(
+        model=model.name,
+        method=METHOD,
+        bits=options.bits,
+        seed=options.seed,
+        calibration_images=len(images),
+        options={**chosen, **calibrated.notes, **(recorded or {})},
+        versions=versions(),
+    )
+    network = export(model.name, model.vit, calibrated, model.preprocess, model.classes, origin)
+    return Quantised(model=model, calibrated=calibrated, network=network)
+
+
+def measure(
+    quantised: Quantised,
+    images: Tensor,
+    labels: Tensor | None,
+    source: str,
+    report: Callable[[str, int], None],
+) -> Measured:
+    """Predictions of the three modes on the same images.
+
+    Parameters
+    ----------
+    images : uint8[n, H, W, C]
+    labels : int64[n] or None
+    source : name of the images, for the record
+    report : called with the mode and the number of images done
+    """
+    vit, network = quantised.model.vit, quantised.network
+    modes: dict[str, Callable[[Tensor], Tensor]] = {
+        "float": lambda x: forward(vit, x),
+        "paper": PaperModel(vit, quantised.calibrated),
+        "integer": IntegerModel(network),
+    }
+    batch = max(1, TOKENS_IN_A_BATCH // vit.tokens)
+    logits = {
+        mode: predict(run, images, batch, lambda done, mode=mode: report(mode, done)) for mode, run in modes.items()
+    }
+    logits["integer"] *= network.tensor(network.manifest.logits).scale
+    return Measured(
+        figures={mode: compare(found, logits["float"], labels) for mode, found in logits.items()},
+        top1_float=logits["float"].argmax(1),
+        images=len(images),
+        source=source,
+    )
+
+
+def with_figures(network: Network, measured: Measured) -> Network:
+    """The network with the figures in its origin."""
+    found = measured.figures
+    origin = network.manifest.origin.model_copy(
+        update={
+            "top1_float": found["float"].top1,
+            "top1_paper": found["paper"].top1,
+            "top1_integer": found["integer"].top1,
+            "accuracy_images": measured.images,
+            "accuracy_data": measured.source,
+            "options": {
+                **network.manifest.origin.options,
+                "agreement_paper": round(found["paper"].agreement, 2),
+                "agreement_integer": round(found["integer"].agreement, 2),
+                "changed_integer": found["integer"].changed,
+            },
+        }
+    )
+    return Network(network.manifest.model_copy(update={"origin": origin}), network.arrays, network.folder)
+
+
+def as_pixels(images: NDArray) -> Tensor:
+    """uint8[n, H, W] or uint8[n, H, W, C] to uint8[n, H, W, C]."""
+    pixels = torch.from_numpy(images)
+    return pixels[..., None] if pixels.ndim == 3 else pixels
+
+
+def draw(images: Tensor, count: int, seed: int) -> Tensor:
+    """``count`` images drawn with a seed, in their order; all of them if there are no more."""
+    generator = torch.Generator().manual_seed(seed)
+    return images[torch.randperm(len(images), generator=generator)[:count].sort().values]
+
+
+def versions() -> dict[str, str]:
+    """Versions of what made the network."""
+    found = {"python": platform.python_version()}
+    for package in ("hwsim", "torch", "timm", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

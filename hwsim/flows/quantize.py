@@ -1,0 +1,161 @@
+"""Quantise a float network with golden and save the integer network that the accelerator runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from hwsim.errors import HwsimError
+from hwsim.images import ImageSet, load_images
+from hwsim.network import Network, save_network
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+METHODS = ("tsptq",)
+BITS_MIN, BITS_MAX = 4, 8
+CALIBRATION_POOL = 1024
+"""Calibration images are drawn from this many at most, so that a folder with a million of them is no trouble."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeOptions:
+    """What to quantise, with what, and where to."""
+
+    model: str
+    """``fashion_mnist_vit``, or a ``vit_*`` or ``deit_*`` name of timm."""
+    weights: Path
+    """Safetensors file with timm's key names."""
+    calib: Path
+    """Folder or ``.npz`` file of calibration images; labels are not used."""
+    out: Path
+    """Folder of the network."""
+    method: str = "tsptq"
+    bits: int = 8
+    images: int = 32
+    """Calibration images, drawn with the seed."""
+    seed: int = 0
+    data: Path | None = None
+    """Images to measure on: a folder or an ``.npz`` file, with labels for top-1."""
+    crop: float | None = None
+    """Share of the resized image that the centre crop keeps; timm's own figure without it."""
+    residual_rule: Literal["sensitivity", "mse"] = "sensitivity"
+    full_grid: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeReport:
+    """What was saved."""
+
+    network: Network
+    measured: Any
+    """``golden.pipeline.Measured``, None without data."""
+
+
+def quantize(options: QuantizeOptions, console: Console | None = None) -> QuantizeReport:
+    """Calibrate, export, measure if there is data, save, and print a table.
+
+    Raises
+    ------
+    HwsimError
+        If an option, the weights or the images are not usable, or golden's packages are missing.
+    """
+    from rich.console import Console
+
+    console = console or Console()
+    _check(options)
+    try:
+        from golden.calibrate import CalibrationOptions
+        from golden.from_timm import load_model
+        from golden.pipeline import as_pixels, draw
+    except ImportError as error:
+        raise HwsimError(
+            f"quantize needs PyTorch and timm ({error.name} is missing): pip install 'hwsim[golden]'"
+        ) from error
+    model = load_model(options.model, options.weights, options.crop)
+    calibration = load_images(options.calib, model.preprocess, model.classes, count_max=CALIBRATION_POOL)
+    data = None if options.data is None else load_images(options.data, model.preprocess, model.classes)
+    drawn = draw(as_pixels(calibration.pixels), options.images, options.seed)
+    calibration_options = CalibrationOptions(
+        bits=options.bits, seed=options.seed, residual_rule=options.residual_rule, full_grid=options.full_grid
+    )
+    with _progress(console) as progress:
+        network, measured = _run(model, drawn, calibration_options, data, options, progress)
+    save_network(network, options.out)
+    _print(network, measured, options.out, console)
+    return QuantizeReport(network=network, measured=measured)
+
+
+def _check(options: QuantizeOptions) -> None:
+    if options.method not in METHODS:
+        raise HwsimError(f"method must be {' or '.join(METHODS)}, not {options.method!r}")
+    if not BITS_MIN <= options.bits <= BITS_MAX:
+        raise HwsimError(f"bits must be {BITS_MIN} to {BITS_MAX}, not {options.bits}")
+    if options.images < 1:
+        raise HwsimError(f"images must be 1 or more, not {options.images}")
+    if options.crop is not None and not 0 < options.crop <= 1:
+        raise HwsimError(f"crop must be above 0 and at most 1, not {options.crop}")
+    if options.residual_rule not in ("sensitivity", "mse"):
+        raise HwsimError(f"residual_rule must be 'sensitivity' or 'mse', not {options.residual_rule!r}")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HwsimError(f"{options.out}: cannot be a folder for the network: {error.strerror}") from error
+
+
+def _run(
+    model: Any,
+    drawn: Any,
+    calibration_options: Any,
+    data: ImageSet | None,
+    options: QuantizeOptions,
+    progress: Progress,
+) -> tuple[Network, Any]:
+    from golden.pipeline import as_pixels, measure, quantise, with_figures
+
+    stages = progress.add_task("calibrating", total=len(model.vit.blocks) + 2)
+    recorded = {"calibration_data": options.calib.name}
+    quantised = quantise(model, drawn, calibration_options, _stage(progress, stages), recorded)
+    progress.update(stages, completed=len(model.vit.blocks) + 2, description="calibrated")
+    if data is None:
+        return quantised.network, None
+    import torch
+
+    labels = None if data.labels is None else torch.from_numpy(np.asarray(data.labels, np.int64))
+    tasks = {mode: progress.add_task(mode, total=len(data)) for mode in ("float", "paper", "integer")}
+    name = "" if options.data is None else options.data.name
+    measured = measure(
+        quantised,
+        as_pixels(data.pixels),
+        labels,
+        name,
+        lambda mode, done: progress.update(tasks[mode], completed=done),
+    )
+    return with_figures(quantised.network, measured), measured
+
+
+def _stage(progress: Progress, task: Any) -> Callable[[str], None]:
+    """Called at the begin of each stage: one more than those done is at work."""
+    begun = iter(range(1_000_000))
+    return lambda name: progress.update(task, completed=next(begun), description=f"calibrating: {name}")
+
+
+def _progress(console: Console) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def _print(network: Network, measured: Any, out: Path, console: Console) -> None:
+    if measured is not None:
+        from golden.figures import figures_table
+
+        console.print(figures_table(measured))
+    size = sum(array.nbytes for array in network.arrays.values()) / 1e6
+    console.print(f"{network.name}: {len(network.layers)} layers, {size:.1f} MB -> {out}", highlight=False)
