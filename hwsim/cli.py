@@ -131,6 +131,35 @@ def run_command(
         print(f"written: {', '.join(written)}")
 
 
+@app.command("quantize")
+@_one_sentence
+def quantize_command(
+    model: Annotated[str, typer.Option(help="fashion_mnist_vit, or a vit_* or deit_* name of timm.")],
+    weights: Annotated[Path, typer.Option(metavar="FILE", help="Its weights: safetensors with timm's key names.")],
+    calib: Annotated[Path, typer.Option(metavar="FOLDER", help="Calibration images: a folder or an .npz file.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write the integer network.")],
+    method: Annotated[str, typer.Option(metavar="tsptq", help="How to quantise.")] = "tsptq",
+    bits: Annotated[int, typer.Option(metavar="4..8", help="Bits of weights and activations.")] = 8,
+    images: Annotated[int, typer.Option(help="Calibration images, drawn with the seed.")] = 32,
+    seed: Annotated[int, typer.Option(help="Seed of the draw and of the calibration.")] = 0,
+    data: Annotated[
+        Path | None, typer.Option(help="Images to measure on: a folder or an .npz file, with labels for top-1.")
+    ] = None,
+    crop: Annotated[
+        float | None, typer.Option(help="Share of the resized image that the crop keeps.", show_default="timm's own")
+    ] = None,
+) -> None:
+    """Quantise a vision transformer of timm into an integer network (needs the extra 'golden': PyTorch and timm)."""
+    from hwsim.flows.quantize import QuantizeOptions, quantize
+
+    quantize(
+        QuantizeOptions(
+            model=model, weights=weights, calib=calib, out=out, method=method, bits=bits, images=images, seed=seed,
+            data=data, crop=crop,
+        )
+    )  # fmt: skip
+
+
 @app.command("info")
 @_one_sentence
 def info_command(

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from hwsim import cli
+from hwsim.flows.interrupt import deferred_interrupt
 from hwsim.network import save_network
 from tests.random_network import random_images, random_network
 
@@ -195,6 +196,22 @@ def test_usage_mistakes(hwsim: Hwsim, arguments: list[str]) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        (("--method", "magic"), "method must be tsptq, not 'magic'"),
+        (("--bits", 99), "bits must be 4 to 8, not 99"),
+        (("--images", 0), "images must be 1 or more, not 0"),
+    ],
+)
+def test_quantize_mistakes(hwsim: Hwsim, tmp_path: Path, option: tuple[object, ...], sentence: str) -> None:
+    needed = ("--model", "m", "--weights", tmp_path / "w", "--calib", tmp_path, "--out", tmp_path / "out")
+    status, _, err = hwsim("quantize", *needed, *option)
+    assert status == 2
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("missing", ["torch", "timm"])
 def test_quantize_without_the_extra(
     hwsim: Hwsim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
@@ -212,7 +229,7 @@ def test_quantize_without_the_extra(
 
 def test_interrupted_in_a_long_run(folder: Path, tmp_path: Path) -> None:
     """Ctrl-C while images run: one sentence, status 2, and neither output nor a part of it."""
-    pixels = np.random.default_rng(0).integers(0, 256, (100_000, 28, 28), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (20_000, 28, 28), dtype=np.uint8)
     np.savez(tmp_path / "many.npz", images=pixels)
     out = tmp_path / "out"
     out.mkdir()
@@ -235,6 +252,23 @@ def test_interrupted_in_a_long_run(folder: Path, tmp_path: Path) -> None:
     assert "Traceback" not in stderr
     assert not stdout
     assert not list(out.iterdir())
+
+
+def test_first_interrupt_waits_for_a_safe_point() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    reached = []
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as check:
+        check()
+        signal.raise_signal(signal.SIGINT)
+        reached.append("went on")
+        check()
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt():
+        signal.raise_signal(signal.SIGINT)
+        reached.append("went on")
+        signal.raise_signal(signal.SIGINT)
+        reached.append("not this far")
+    assert reached == ["went on", "went on"]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def root() -> Path:

@@ -13,6 +13,7 @@ from hwsim.config import load_preset
 from hwsim.cost.energy_table import load_energy_table
 from hwsim.cost.estimate import estimate
 from hwsim.errors import HwsimError
+from hwsim.flows.interrupt import deferred_interrupt
 from hwsim.flows.shipped import data_path, network_path
 from hwsim.flows.versions import versions
 from hwsim.images import load_images
@@ -63,7 +64,14 @@ def run(options: RunOptions, progress: Progress | None = None) -> RunReport:
     machine.run(images.pixels[:1])  # compiles the kernels, so that the time below is the machine's own
     log.info("running %d images on %s", len(images), config.name)
     begin = time.perf_counter()
-    result = machine.run(images.pixels, progress=_counting(progress, len(images)))
+    with deferred_interrupt() as check_interrupt:
+
+        def on_image(done: int) -> None:
+            check_interrupt()
+            if progress is not None:
+                progress(done, len(images))
+
+        result = machine.run(images.pixels, progress=on_image)
     wall_seconds = time.perf_counter() - begin
     return RunReport(
         network=network,
@@ -76,7 +84,3 @@ def run(options: RunOptions, progress: Progress | None = None) -> RunReport:
         wall_seconds=wall_seconds,
         versions=versions("hwsim", "numpy", "numba"),
     )
-
-
-def _counting(progress: Progress | None, total: int) -> Callable[[int], None] | None:
-    return None if progress is None else lambda done: progress(done, total)
