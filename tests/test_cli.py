@@ -254,20 +254,25 @@ def test_interrupted_in_a_long_run(folder: Path, tmp_path: Path) -> None:
     assert not list(out.iterdir())
 
 
-def test_first_interrupt_waits_for_a_safe_point() -> None:
+def test_interrupt_waits_for_a_safe_point_and_a_second_one_does_not() -> None:
     before = signal.getsignal(signal.SIGINT)
-    reached = []
-    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as check:
-        check()
-        signal.raise_signal(signal.SIGINT)
-        reached.append("went on")
-        check()
-    with pytest.raises(KeyboardInterrupt), deferred_interrupt():
-        signal.raise_signal(signal.SIGINT)
-        reached.append("went on")
-        signal.raise_signal(signal.SIGINT)
-        reached.append("not this far")
-    assert reached == ["went on", "went on"]
+    reached: list[object] = []
+
+    def work(*, interrupts: int) -> None:
+        with deferred_interrupt() as check:
+            check()
+            for number in range(interrupts):
+                signal.raise_signal(signal.SIGINT)
+                reached.append(number)
+            check()
+            reached.append("the end")
+
+    for interrupts in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            work(interrupts=interrupts)
+    assert reached == [0, 0]
+    work(interrupts=0)
+    assert reached[-1] == "the end"
     assert signal.getsignal(signal.SIGINT) is before
 
 
