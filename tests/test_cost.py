@@ -26,9 +26,16 @@ TINY = load_preset("tiny")
 def test_cycles_of_a_gemm_by_hand() -> None:
     # 5x7 times 7x6 on 4x4: two tiles down, two across; a drain of 16 sums at 2 a cycle takes 8 cycles, longer than the
     # depth of 7. 1 decoder + 7 first tile + 3 * 8 later tiles + 2 PE stages + 8 last drain + 3 requantiser
-    assert unit_cycles(gemm("fc1", ("fc1",)), TINY) == 1 + 7 + 3 * 8 + 2 + 8 + 3
-    assert dma_cycles(gemm("fc1", ("fc1",)), TINY) == 63  # 4001 + 16 bits at 64 a cycle, rounded up
+    product = gemm("fc1", ("fc1",))
+    assert unit_cycles(product, program(product)) == 1 + 7 + 3 * 8 + 2 + 8 + 3
+    assert dma_cycles(product, TINY) == 63  # 4001 + 16 bits at 64 a cycle, rounded up
     assert utilization(5 * 6 * 7, 63, TINY) == Fraction(210, 16 * 63)
+
+
+def test_what_follows_the_requantiser_adds_its_stages() -> None:
+    with_table, with_residual = gemm("fc1", ("fc1", "gelu")), gemm("im2col", ("im2col", "embed", "stream"))
+    assert unit_cycles(with_table, program(with_table)) == 45 + 1
+    assert unit_cycles(with_residual, program(with_residual)) == 45 + 4
 
 
 def test_an_instruction_takes_the_longer_of_unit_and_dma() -> None:

@@ -12,7 +12,8 @@ from fractions import Fraction
 
 from hwsim.compiler.program import Instruction, Program
 from hwsim.config import AcceleratorConfig
-from hwsim.units.timing import gemm_cycles, layernorm_cycles, softmax_cycles
+from hwsim.network import Layer, Residual, Table
+from hwsim.units.timing import RESIDUAL_STAGES, TABLE_STAGES, gemm_cycles, layernorm_cycles, softmax_cycles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ def schedule(program: Program) -> list[InstructionCycles]:
         cycles.append(
             InstructionCycles(
                 start=start,
-                unit=unit_cycles(instruction, program.config),
+                unit=unit_cycles(instruction, program),
                 dma=dma_cycles(instruction, program.config),
             )
         )
@@ -52,14 +53,27 @@ def schedule(program: Program) -> list[InstructionCycles]:
     return cycles
 
 
-def unit_cycles(instruction: Instruction, config: AcceleratorConfig) -> int:
-    """Cycles of the unit that performs an instruction."""
-    gemm = instruction.gemm
+def unit_cycles(instruction: Instruction, program: Program) -> int:
+    """Cycles of the unit that performs an instruction; what follows the requantiser adds its pipeline stages."""
+    gemm, config = instruction.gemm, program.config
     if gemm is not None:
-        return gemm_cycles(gemm.rows, gemm.columns, gemm.depth, gemm.copies, config)
+        product = gemm_cycles(gemm.rows, gemm.columns, gemm.depth, gemm.copies, config)
+        return product + sum(_drain_stages(layer) for layer in layers_of(instruction, program))
     if instruction.unit == "softmax":
         return softmax_cycles(instruction.rows, instruction.channels, config)
     return layernorm_cycles(instruction.rows, instruction.channels, config)
+
+
+def layers_of(instruction: Instruction, program: Program) -> list[Layer]:
+    """Network layers that an instruction performs, in order."""
+    by_name = {layer.name: layer for layer in program.network.layers}
+    return [by_name[name] for name in instruction.layers]
+
+
+def _drain_stages(layer: Layer) -> int:
+    if isinstance(layer, Table):
+        return TABLE_STAGES
+    return RESIDUAL_STAGES if isinstance(layer, Residual) else 0
 
 
 def dma_cycles(instruction: Instruction, config: AcceleratorConfig) -> int:

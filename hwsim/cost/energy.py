@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from hwsim.compiler.program import Instruction, OperandCounts, Program
+from hwsim.cost.cycles import layers_of
 from hwsim.cost.datapath import Datapath
 from hwsim.cost.energy_table import DramLevel, EnergyTable
-from hwsim.network import AttentionScores, AttentionValues, Im2col, Layer, Linear, Residual, Table
+from hwsim.network import AttentionScores, AttentionValues, Im2col, Linear, Residual, Table
 
 Component = Literal[
     "multiply_zero",
@@ -97,7 +98,7 @@ def _drain_energy(instruction: Instruction, program: Program, image_count: int, 
     assert gemm is not None
     outputs = image_count * gemm.copies * gemm.rows * gemm.columns
     energy: EnergyByComponent = {"requantize": outputs * path.requantize(), "table": 0, "residual": 0}
-    for layer in _layers(instruction, program):
+    for layer in layers_of(instruction, program):
         if isinstance(layer, Table):
             fmt = program.network.tensor(layer.input).format
             energy["table"] += outputs * path.look_up(fmt.bits)
@@ -126,14 +127,9 @@ def _memory_energy(
     }
 
 
-def _layers(instruction: Instruction, program: Program) -> list[Layer]:
-    by_name = {layer.name: layer for layer in program.network.layers}
-    return [by_name[name] for name in instruction.layers]
-
-
 def _row_operand_format(instruction: Instruction, program: Program) -> object:
     """Format of the tensor whose codes the row decoders read."""
-    for layer in _layers(instruction, program):
+    for layer in layers_of(instruction, program):
         if isinstance(layer, Linear | AttentionScores):
             return program.network.tensor(layer.input).format
         if isinstance(layer, AttentionValues):
