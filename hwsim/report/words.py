@@ -29,8 +29,8 @@ DEFINITIONS: dict[str, str] = {
     "its predictions stored beside the images.",
     "top-1, integer hardware": "The same for the class with the largest of the bit-accurate machine's integer logits.",
     "agreement": "Share of these images to which the float model and the integer hardware give the same class.",
-    "cycles": "Clock cycles for one image, from the unit formulas that the RTL benches assert. One instruction runs after "
-    "another; inside one, the DMA works beside the unit and the longer of the two counts.",
+    "cycles": "Clock cycles for one image, from the unit formulas that the RTL benches assert. One instruction runs "
+    "after another; inside one, the DMA works beside the unit and the longer of the two counts.",
     "latency, frames/s": "Cycles divided by the preset's clock, and the inverse: images run one after another.",
     "utilisation": "Wanted multiply-accumulates / (array rows x array columns x cycles).",
     "operands zero/small/large": "Multiplications by the row operand that they take: its mantissa is zero, its shift "
