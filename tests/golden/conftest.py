@@ -14,6 +14,8 @@ from golden.from_timm import Model, to_vit
 from golden.pipeline import Quantised, quantise
 from hwsim.network import Preprocess
 
+torch.set_num_threads(1)  # tiny tensors, and other tests beside these: threads would only wait for each other
+
 
 def build_tiny() -> VisionTransformer:
     torch.manual_seed(3)
