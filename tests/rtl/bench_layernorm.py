@@ -137,6 +137,16 @@ def cases_layernorm() -> list[LayerCase]:
     return [*cases, largest_case()]
 
 
+def random_cases(seed: int, count: int) -> list[LayerCase]:
+    rng = random.Random(seed)
+    cases = []
+    for i in range(count):
+        rows, channels = rng.randint(1, 6), rng.randint(1, 7 * LANES)
+        layer = random_layer(rng, channels, rng.randint(0, 7), rng.randint(6, 24), rng.choice([INT8, UINT8, INT16]))
+        cases.append(layer_case(f"{rows} rows of {channels}", layer, random_rows(rng, rows, channels), seed=i))
+    return cases
+
+
 async def load_parameters(stream: Stream, case: Case) -> None:
     """Write flags, gamma and beta of every channel."""
     assert isinstance(case, LayerCase)
@@ -174,8 +184,14 @@ async def golden(dut: Any) -> None:
 
 
 @cocotb.test()
+async def random_shapes(dut: Any) -> None:
+    await check_cases(await started(dut), random_cases(7, 20))
+
+
+@cocotb.test()
 async def stalls(dut: Any) -> None:
-    await check_stalls(await started(dut), [case for case in cases_layernorm() if case.layer.channels <= 5 * LANES])
+    short = [case for case in cases_layernorm() if case.layer.channels <= 5 * LANES]
+    await check_stalls(await started(dut), [*short, *random_cases(8, 3)])
 
 
 @cocotb.test()

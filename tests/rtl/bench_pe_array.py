@@ -156,9 +156,23 @@ async def golden(dut: Any) -> None:
     await check_cases(await started(dut), cases)
 
 
+def random_case(seed: int, tiles: int) -> Case:
+    """Tiles of any depth around the drain, each with an exponent of its own."""
+    rng = random.Random(seed)
+    longest = drain_cycles(CONFIG) * 3 // 2
+    return tiles_case(
+        f"random {seed}", [random_tile(rng, rng.randint(1, longest), [0, rng.randint(0, 9)]) for _ in range(tiles)]
+    )
+
+
+@cocotb.test()
+async def random_depths(dut: Any) -> None:
+    await check_cases(await started(dut), [random_case(seed, 8) for seed in range(3)])
+
+
 @cocotb.test()
 async def stalls(dut: Any) -> None:
-    await check_stalls(await started(dut), cases_pe_array()[2:4])
+    await check_stalls(await started(dut), [*cases_pe_array()[2:4], random_case(10, 5)])
 
 
 @cocotb.test()
