@@ -22,8 +22,8 @@ NORM_FRACTION_BITS = 10
 def round_shift(x: Tensor, shift: Tensor | int) -> Tensor:
     """Divide by ``2**shift`` to nearest, ties towards plus infinity."""
     s = torch.as_tensor(shift, dtype=torch.int64)
-    half = torch.where(s > 0, torch.ones_like(s) << (s - 1).clamp(min=0), 0)
-    return (x + half) >> s
+    half = (torch.ones_like(s) << s) >> 1
+    return (x + half).bitwise_right_shift_(s)
 
 
 def terms(codes: Tensor, fmt: Uniform | TwoScale) -> Tensor:
@@ -37,18 +37,23 @@ def terms(codes: Tensor, fmt: Uniform | TwoScale) -> Tensor:
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """``a @ b.T`` over the last two axes as int64; a, b : float64 that hold integers."""
-    bound = float(a.abs().max()) * float(b.abs().max()) * a.shape[-1]
+    bound = _magnitude(a) * _magnitude(b) * a.shape[-1]
     assert bound < EXACT_LIMIT, f"partial sums could reach {bound:.0f}, float64 is exact below 2**53"
-    acc = (a @ b.transpose(-1, -2)).to(torch.int64)
-    assert int(acc.abs().max()) < ACCUMULATOR_LIMIT, "an accumulator left 32 bits"
-    return acc
+    acc = a @ b.transpose(-1, -2)
+    assert _magnitude(acc) < ACCUMULATOR_LIMIT, "an accumulator left 32 bits"
+    return acc.to(torch.int64)
+
+
+def _magnitude(x: Tensor) -> float:
+    """Largest magnitude, without a copy of ``x``."""
+    low, high = torch.aminmax(x)
+    return max(-float(low), float(high))
 
 
 def requantise(acc: Tensor, mult: Tensor, shift: Tensor, out: Uniform) -> Tensor:
     """``clamp(round_shift(acc * M, s) + z, lo, hi)``; ``acc`` holds the bias already."""
-    assert int(acc.abs().max()) < ACCUMULATOR_LIMIT, "accumulator plus bias left 32 bits"
-    y = round_shift(acc * mult, shift) + out.zero_point
-    return y.clamp_(out.minimum, out.maximum)
+    assert _magnitude(acc) < ACCUMULATOR_LIMIT, "accumulator plus bias left 32 bits"
+    return round_shift(acc * mult, shift).add_(out.zero_point).clamp_(out.minimum, out.maximum)
 
 
 def softmax_q16(scores: Tensor, exp2_table: Tensor) -> Tensor:
