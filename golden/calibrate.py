@@ -42,10 +42,14 @@ class CalibrationOptions:
     """PTQ4ViT's 100 factors from 0.01 to 1.2 instead of 13 from 0.8 to 1.04."""
     residual_rule: Literal["sensitivity", "mse"] = "sensitivity"
     """How O-2SF weighs the errors of the two scales."""
-    sampled_tokens: int = 64
-    """Of each image, for the search."""
+    sampled_rows: int = 2048
+    """Tokens of all images together, for the search."""
     label_draws: int = 4
     """Labels drawn from each float prediction for the sensitivity."""
+
+    def sampled_tokens(self, images: int) -> int:
+        """Tokens of each image."""
+        return max(4, self.sampled_rows // images)
 
     def grid(self, bits: int | None = None) -> Grid:
         """Factors to try at a width (the blocks' own without one).
@@ -87,7 +91,7 @@ def calibrate(vit: Vit, images: Tensor, options: CalibrationOptions, report: Rep
     activations["embed"] = _residual(boundaries.stream[0], boundaries.gradients[0].square().mean(0), options)
     for index in range(len(vit.blocks)):
         report(f"block {index + 1} of {len(vit.blocks)}")
-        observed = observe_block(vit, index, boundaries, options.sampled_tokens, generator)
+        observed = observe_block(vit, index, boundaries, options.sampled_tokens(len(images)), generator)
         _block(vit, index, observed, options, weights, activations)
     report("classifier")
     target = Target(inputs=boundaries.head_input, weight=vit.head.weight, sensitivity=boundaries.head_sensitivity)
@@ -149,18 +153,19 @@ def _after_gelu(
     target: Target, bias: Tensor, largest: float, options: CalibrationOptions
 ) -> tuple[Quantiser, WeightParameters]:
     """fc2's weight and the joint search of V-2SF's fine step and exponent, within the accumulator proof."""
-    inputs = target.inputs
+    inputs, exponents = target.inputs, GELU_EXPONENTS
     grid = options.grid()
     for _ in range(options.rounds):
         weight = search_weight(target, inputs, options.bits, grid)
         candidates = [
             p
-            for m in GELU_EXPONENTS
+            for m in exponents
             for f in grid.factors()
             if is_admitted(p := tsptq.calibrate_gelu(largest * f, options.bits, m), weight, bias)
         ]
         chosen = search_input(target, weight.dequantize(), candidates)
         inputs = fake_quantize(target.inputs, chosen)
+        exponents = range(max(0, chosen.format.exponent - 1), chosen.format.exponent + 2)
     return chosen, weight
 
 
@@ -190,7 +195,7 @@ def _patch_embed(
 ) -> WeightParameters:
     """Weight on raw pixels; the input is exact."""
     pixels = patches(vit, images.permute(0, 3, 1, 2).float() - 255 * torch.tensor(vit.mean)[:, None, None])
-    rows = torch.randperm(vit.tokens - 1, generator=generator)[: options.sampled_tokens]
+    rows = torch.randperm(vit.tokens - 1, generator=generator)[: options.sampled_tokens(len(images))]
     target = Target(
         inputs=pixels[:, rows].flatten(0, 1),
         weight=pixel_weight(vit),
