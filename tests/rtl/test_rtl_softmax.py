@@ -19,7 +19,9 @@ def test_the_package_holds_the_table_of_the_numerics_page() -> None:
     assert entries == oracle.exp2_table()
 
 
-@pytest.mark.parametrize("overrides", [("tiny",), ("edge",), ("tiny", "softmax_lanes=3", "name=three_lanes")])
+@pytest.mark.parametrize(
+    "overrides", [("tiny",), ("edge",), ("large",), ("tiny", "softmax_lanes=3", "name=three_lanes")]
+)
 def test_softmax(overrides: tuple[str, ...], simulator: str) -> None:
     preset, *rest = overrides
     run_bench("softmax", load_preset(preset, list(rest)), simulator)
