@@ -277,6 +277,15 @@ def test_network_that_does_not_fit_the_configuration_is_refused(overrides: list[
         compile_network(network, load_preset("tiny", overrides))
 
 
+def test_softmax_row_that_the_unit_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_network(1, channels=15, heads=3, depth=1, patch=4, size=8)  # 4 patches
+    monkeypatch.setattr("hwsim.compiler.limits.SOFTMAX_COLUMNS_MAX", 4)
+    compile_network(network, TINY)
+    monkeypatch.setattr("hwsim.compiler.limits.SOFTMAX_COLUMNS_MAX", 3)
+    with pytest.raises(HwsimError, match=r"layer blocks\.0\.attn\.softmax has rows of 4 scores, expected at most 3$"):
+        compile_network(network, TINY)
+
+
 def test_shift_of_the_requantiser_is_checked_against_its_width() -> None:
     network = changed(random_network(1))
     network.arrays["head.shift"][0] = 32

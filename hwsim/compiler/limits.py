@@ -12,7 +12,8 @@ from hwsim.compiler.traffic import tensor_bits
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.formats import ChannelTwoScale
-from hwsim.network import LayerNorm, Network, Residual
+from hwsim.network import LayerNorm, Network, Residual, Softmax
+from hwsim.units.timing import SOFTMAX_COLUMNS_MAX
 
 
 def check_limits(network: Network, passes: list[Pass], config: AcceleratorConfig) -> None:
@@ -30,6 +31,8 @@ def check_limits(network: Network, passes: list[Pass], config: AcceleratorConfig
             _multipliers(network, one.main, config)
         if isinstance(one.main, LayerNorm):
             _row_length(network, one.main, config)
+        if isinstance(one.main, Softmax):
+            _score_row_length(network, one.main)
         if isinstance(one.drain, Residual):
             _residual_multiplier(network, one.drain, config)
     _working_set(network, passes, config)
@@ -126,6 +129,12 @@ def _row_length(network: Network, layer: LayerNorm, config: AcceleratorConfig) -
     if channels > config.layernorm_channels_max:
         expected = f"at most layernorm_channels_max = {config.layernorm_channels_max}"
         _refuse(network, layer.name, f"has rows of {channels} channels", expected)
+
+
+def _score_row_length(network: Network, layer: Softmax) -> None:
+    columns = network.tensor(layer.output).shape[-1]
+    if columns > SOFTMAX_COLUMNS_MAX:
+        _refuse(network, layer.name, f"has rows of {columns} scores", f"at most {SOFTMAX_COLUMNS_MAX}")
 
 
 def _fits(low: int, high: int, bits: int) -> bool:
