@@ -117,9 +117,9 @@ def with_figures(network: Network, measured: Measured) -> Network:
     found = measured.figures
     origin = network.manifest.origin.model_copy(
         update={
-            "top1_float": found["float"].top1,
-            "top1_paper": found["paper"].top1,
-            "top1_integer": found["integer"].top1,
+            "top1_float": _percent(found["float"].top1),
+            "top1_paper": _percent(found["paper"].top1),
+            "top1_integer": _percent(found["integer"].top1),
             "accuracy_images": measured.images,
             "accuracy_data": measured.source,
             "options": {
@@ -131,6 +131,10 @@ def with_figures(network: Network, measured: Measured) -> Network:
         }
     )
     return Network(network.manifest.model_copy(update={"origin": origin}), network.arrays, network.folder)
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def as_pixels(images: NDArray) -> Tensor:
