@@ -87,7 +87,7 @@ def _origin(report: NetworkReport) -> Table:
     preprocess = network.manifest.preprocess
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
-    grid.add_row("network", f"{network.name}, {origin.model}")
+    grid.add_row("network", network.name if network.name == origin.model else f"{network.name}, {origin.model}")
     made = f"{origin.method}, {origin.bits} bits, {origin.calibration_images} calibration images, seed {origin.seed}"
     grid.add_row("made by", made)
     if origin.options:

@@ -16,7 +16,7 @@ from PIL import Image
 from hwsim.report.figures import energy_figure, layers_figure, svg, timeline_figure
 from hwsim.report.groups import by_kind, each
 from hwsim.report.result import RunReport
-from hwsim.report.terminal import describe_config, describe_origin, describe_regions
+from hwsim.report.terminal import describe_config, describe_images, describe_origin, describe_regions
 from hwsim.report.words import COMPONENT_LABELS, DEFINITIONS, UNIT_LABELS, microjoules, percent, share
 
 IMAGES_SHOWN = 16
@@ -54,6 +54,7 @@ def render_page(report: RunReport) -> str:
         origin=report.network.manifest.origin,
         origin_line=describe_origin(report),
         config_line=describe_config(report),
+        images_line=describe_images(report),
         headline=_headline(report),
         figures={name: svg(figure) for name, figure in _figures(report).items()},
         kinds=by_kind(cost.layers, report.config),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich import box
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
@@ -38,10 +40,14 @@ def describe_config(report: RunReport) -> str:
 def describe_origin(report: RunReport) -> str:
     """Say in one line what the network is and how it was made."""
     origin = report.network.manifest.origin
-    return (
-        f"{report.network.name}: {origin.model}, {origin.method}, {origin.bits} bits, "
-        f"{origin.calibration_images} calibration images, seed {origin.seed}"
-    )
+    made = f"{origin.method}, {origin.bits} bits, {origin.calibration_images} calibration images, seed {origin.seed}"
+    model = "" if origin.model == report.network.name else f"{origin.model}, "
+    return f"{report.network.name}: {model}{made}"
+
+
+def describe_images(report: RunReport) -> str:
+    """Say how many images there are and where they come from."""
+    return f"{len(report.images):,} of {Path(*Path(report.images.source).parts[-2:])}"
 
 
 def describe_regions(report: RunReport) -> str:
@@ -53,7 +59,7 @@ def describe_regions(report: RunReport) -> str:
 def _heading(report: RunReport) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_row(Text("network", style="dim"), describe_origin(report))
-    grid.add_row(Text("images", style="dim"), f"{len(report.images):,} of {report.images.source}")
+    grid.add_row(Text("images", style="dim"), describe_images(report))
     grid.add_row(Text("hardware", style="dim"), describe_config(report))
     return grid
 

@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from hwsim.config import preset_names
+from hwsim.flows.run import RunOptions, run
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNT = 200
@@ -54,6 +58,15 @@ def test_totals_are_the_sums_of_the_layers(result: dict[str, Any]) -> None:
     assert sum(layer["energy_aj"]["total"] for layer in layers) == result["energy_aj"]["total"]
     assert sum(result["energy_aj"]["by_component"].values()) == result["energy_aj"]["total"]
     assert sum(result["multiplications"].values()) == result["macs_per_image"] * COUNT
+
+
+def test_presets_change_the_cost_and_no_bit() -> None:
+    reports = {preset: run(RunOptions(images=2, preset=preset)) for preset in preset_names()}
+    reports["two"] = run(RunOptions(images=2, overrides=("pe_style=two_accumulator",)))
+    assert all(np.array_equal(report.logits, reports["edge"].logits) for report in reports.values())
+    cycles = [reports[preset].cost.cycles_per_image for preset in ("tiny", "edge", "large")]
+    assert cycles == sorted(cycles, reverse=True)
+    assert len(set(cycles)) == 3
 
 
 def test_table_is_one_screen(demo: tuple[Path, str], result: dict[str, Any]) -> None:
