@@ -107,8 +107,8 @@ def _layers(report: RunReport, groups: list[LayerGroup]) -> RenderableType:
     cost = report.cost
     table = _table("Cost of each layer, for one image")
     table.add_column("layer", no_wrap=True)
-    for heading in ("MMAC", "cycles", "share", "util.", "µJ", "share"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    for heading, width in (("MMAC", 7), ("cycles", 9), ("share", 6), ("util.", 6), ("µJ", 5), ("share", 6)):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=width)  # the names give way, not the figures
     for group in groups:
         table.add_row(
             f"{group.count} x {group.name}" if group.count > 1 else group.name,
@@ -130,6 +130,7 @@ def _table(title: str) -> Table:
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
+        collapse_padding=True,
         title=f"\n{title}",
         title_justify="left",
         title_style="bold",

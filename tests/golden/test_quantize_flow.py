@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,17 +78,6 @@ def test_out_that_is_a_file(options: QuantizeOptions, tmp_path: Path) -> None:
     (tmp_path / "net").write_text("")
     with pytest.raises(HwsimError, match="cannot be a folder"):
         quantize(replace(options, out=tmp_path / "net"))
-
-
-@pytest.mark.parametrize("package", ["torch", "timm"])
-def test_missing_packages_are_named(
-    options: QuantizeOptions, package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for module in [m for m in sys.modules if m.split(".")[0] == "golden"]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(HwsimError, match=rf"{package}.* is missing\): pip install 'hwsim\[golden\]'"):
-        quantize(replace(options, out=tmp_path))
 
 
 @pytest.mark.parametrize(("mode", "size", "resize"), [("RGB", 224, 248), ("RGB", 224, 256), ("L", 28, 28)])
