@@ -22,8 +22,8 @@ def describe_validation_error(error: ValidationError, source: str | Path) -> Hws
     """
     parts = []
     for item in error.errors():
-        key = ".".join(str(step) for step in item["loc"]) or "(whole file)"
-        parts.append(f"{key}: {_reason(item)}")
+        key = ".".join(str(step) for step in item["loc"])
+        parts.append(f"{key}: {_reason(item)}" if key else _reason(item))
     return HwsimError(f"{source}: {'; '.join(parts)}")
 
 

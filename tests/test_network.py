@@ -79,7 +79,7 @@ def test_json_that_is_not_text(folder: Path) -> None:
 
 def test_json_that_is_no_object(folder: Path) -> None:
     (folder / JSON_NAME).write_text("[]")
-    assert refusal(folder).startswith(f"{folder / JSON_NAME}: (whole file): ")
+    assert refusal(folder).startswith(f"{folder / JSON_NAME}: input should be ")
 
 
 def test_missing_arrays_file(folder: Path) -> None:
