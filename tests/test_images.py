@@ -37,7 +37,8 @@ def save(path: Path, image: Image.Image | None = None) -> Path:
     ("height", "width"), [(300, 401), (401, 300), (248, 248), (248, 251), (113, 500), (225, 224), (375, 500)]
 )
 def test_same_codes_as_timm(tmp_path: Path, height: int, width: int, interpolation: str) -> None:
-    create_transform = pytest.importorskip("timm.data").create_transform
+    from timm.data import create_transform
+
     path = save(tmp_path / "image.png", random_image(height, width))
     preprocess = DEIT.model_copy(update={"interpolation": interpolation})
     timm_steps = create_transform((3, 224, 224), interpolation=interpolation, crop_pct=0.9, is_training=False)

@@ -84,3 +84,9 @@ def test_readme_names_the_two_commands_first() -> None:
     head = (ROOT / "README.md").read_text()[:2500]
     assert "make demo" in head
     assert "make test" in head
+
+
+def test_no_test_module_hides_a_package() -> None:
+    # pytest puts the folders of tests on the path: tests/rtl/golden.py once answered to "import golden"
+    packages = {"golden", "hwsim", "benchmarks", "tests"}
+    assert not [path for path in (ROOT / "tests").rglob("*.py") if path.stem in packages]

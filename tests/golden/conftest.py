@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-pytest.importorskip("timm", reason="pip install 'hwsim[golden]'")
-
 import torch
 from timm.models.vision_transformer import VisionTransformer
 

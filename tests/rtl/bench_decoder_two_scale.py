@@ -10,7 +10,7 @@ import cocotb
 from hwsim.formats import TwoScale
 from hwsim.units.timing import decoder_cycles
 from tests import oracle
-from tests.rtl.golden import golden_vectors, has_golden
+from tests.rtl.replay import golden_vectors
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -54,7 +54,7 @@ async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_decoder_two_scale())
 
 
-@cocotb.test(skip=not has_golden("decoder_two_scale"))
+@cocotb.test()
 async def golden(dut: Any) -> None:
     cases = []
     for name, one in golden_vectors("decoder_two_scale").items():

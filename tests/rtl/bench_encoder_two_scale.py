@@ -10,7 +10,7 @@ import cocotb
 from hwsim.formats import TwoScale, Uniform
 from hwsim.units.timing import encoder_cycles
 from tests import oracle
-from tests.rtl.golden import golden_vectors, has_golden
+from tests.rtl.replay import golden_vectors
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -83,7 +83,7 @@ async def sweep(dut: Any) -> None:
     await check_cases(await started(dut), [encoder_case(fmt, [*range(0, ONE + 1, 7), ONE])])
 
 
-@cocotb.test(skip=not has_golden("encoder_two_scale"))
+@cocotb.test()
 async def golden(dut: Any) -> None:
     one = golden_vectors("encoder_two_scale")[""]
     fmt = TwoScale(bits=CODE_BITS, exponent=one["exponent"], small_signed=False)

@@ -9,7 +9,7 @@ import cocotb
 
 from hwsim.units.timing import requantizer_cycles
 from tests import oracle
-from tests.rtl.golden import golden_vectors, has_golden
+from tests.rtl.replay import golden_vectors
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -92,7 +92,7 @@ async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_requantizer())
 
 
-@cocotb.test(skip=not has_golden("requantizer"))
+@cocotb.test()
 async def golden(dut: Any) -> None:
     cases = []
     for name, one in golden_vectors("requantizer").items():

@@ -11,7 +11,7 @@ import cocotb
 from hwsim.formats import TwoScale, Uniform
 from hwsim.units.timing import SOFTMAX_COLUMNS_MAX, softmax_cycles
 from tests import oracle
-from tests.rtl.golden import golden_vectors, has_golden
+from tests.rtl.replay import golden_vectors
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
 CONFIG = configuration()
@@ -124,7 +124,7 @@ async def bits_and_cycles(dut: Any) -> None:
     await check_cases(await started(dut), cases_softmax())
 
 
-@cocotb.test(skip=not has_golden("softmax"))
+@cocotb.test()
 async def golden(dut: Any) -> None:
     one = golden_vectors("softmax")[""]
     fmt = TwoScale(bits=CODE_BITS, exponent=one["exponent"], small_signed=False)

@@ -1,4 +1,4 @@
-"""Golden vectors are there for every bench that replays them: without a file the bench would skip, in silence."""
+"""Golden vectors are there for every bench that replays them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.rtl.golden import golden_vectors
+from tests.rtl.replay import golden_vectors
 
 HERE = Path(__file__).parent
-UNITS = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py") if "has_golden" in path.read_text())
+UNITS = sorted(
+    path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py") if "golden_vectors" in path.read_text()
+)
 
 
 def test_every_unit_with_numbers_replays_them() -> None:

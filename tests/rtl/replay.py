@@ -13,11 +13,6 @@ import numpy as np
 FOLDER = Path(__file__).parent / "vectors"
 
 
-def has_golden(unit: str) -> bool:
-    """Whether the vectors of a unit have been made."""
-    return (FOLDER / f"{unit}.npz").is_file()
-
-
 def golden_vectors(unit: str) -> dict[str, dict[str, Any]]:
     """Arrays as nested lists, single numbers as ints, by case and key; keys without a case belong to the case ''."""
     cases: dict[str, dict[str, Any]] = {}
