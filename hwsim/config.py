@@ -38,6 +38,11 @@ class AcceleratorConfig(BaseModel):
     layernorm_channels_max: int = Field(ge=8, le=1024)
     weight_buffer_bytes: int = Field(ge=64)
     activation_buffer_bytes: int = Field(ge=64)
+    activation_banks: int = Field(ge=2, le=64)
+    queue_depth: int = Field(ge=2, le=64)
+    segment_instructions: int = Field(ge=4, le=1024)
+    burst_beats: int = Field(ge=4, le=256)
+    dma_outstanding: int = Field(ge=1, le=32)
     dram_bits_per_cycle: int = Field(ge=8)
     freq_mhz: int = Field(ge=1, le=5000)
     energy_table: str
@@ -49,6 +54,27 @@ class AcceleratorConfig(BaseModel):
         if self.dram_bits_per_cycle % 8:
             raise ValueError(f"dram_bits_per_cycle must be whole bytes, not {self.dram_bits_per_cycle}")
         return self
+
+    @property
+    def beat_bytes(self) -> int:
+        """Bytes of one DRAM beat."""
+        return self.dram_bits_per_cycle // 8
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of a word of the activation buffer: the widest access of any port."""
+        lanes = max(self.drain_lanes, self.softmax_lanes, self.layernorm_lanes)
+        return max(self.array_rows, self.array_columns, 2 * lanes, self.beat_bytes)
+
+    @property
+    def buffer_words(self) -> int:
+        """Words of the activation buffer."""
+        return self.activation_buffer_bytes // self.word_bytes
+
+    @property
+    def weight_steps(self) -> int:
+        """Reduction steps that one bank of the weight buffer holds."""
+        return self.weight_buffer_bytes // (2 * self.array_columns)
 
     @property
     def hash(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hwsim.config import AcceleratorConfig, load_preset, preset_names
 from hwsim.errors import HwsimError
+from hwsim.isa import COMMON, FIELDS, INSTRUCTION_BITS, OPCODES, QUEUES, Field
 from hwsim.units.timing import RADICAND_BITS, RECIPROCAL_BITS, SOFTMAX_COLUMNS_MAX
 
 UNIFORM_MANTISSA_BITS = 9
@@ -99,6 +100,42 @@ package hws_pkg;
   localparam int ResidualProductWidth = OutWidth + MultiplierWidth;  // y = q << r, or the constant, of 16 bits
   localparam int EncodeShiftWidth = $clog2(2 ** GuardWidth + ResidualExponentMax);  // g + r' <= 14
 
+  // Memories and the port to DRAM. Word: of the activation buffer, the widest access of any port.
+  localparam int WordBytes = {word_bytes};
+  localparam int WordBits = $clog2(WordBytes);
+  localparam int BufferWords = {buffer_words};
+  localparam int BufferAddressWidth = $clog2(BufferWords);
+  localparam int ActivationBanks = {activation_banks};  // each with one read and one write port
+  localparam int BankWords = BufferWords / ActivationBanks;
+  localparam int ReadPorts = 6;  // see ReadRow and the rest below
+  localparam int ReadRow = 0;  // row operand of the array
+  localparam int ReadColumn = 1;  // column operand of the array
+  localparam int ReadSkip = 2;  // old residual codes or the constant, at the drain
+  localparam int ReadSoftmax = 3;
+  localparam int ReadLayernorm = 4;
+  localparam int ReadDma = 5;
+  localparam int WritePorts = 4;
+  localparam int WriteDrain = 0;
+  localparam int WriteSoftmax = 1;
+  localparam int WriteLayernorm = 2;
+  localparam int WriteDma = 3;
+  localparam int WeightSteps = {weight_steps};  // of one bank of the weight buffer
+  localparam int WeightStepWidth = $clog2(WeightSteps);
+  localparam int DramWidth = {dram_bits_per_cycle};
+  localparam int DramBytes = DramWidth / 8;
+  localparam int DramAddressWidth = 32;
+  localparam int StepBeats = (ArrayColumns > DramBytes) ? ArrayColumns / DramBytes : 1;  // beats of a step's weights
+  localparam int ParameterWidth = 64;  // bias 32, M 16, s 6, old flag 1, new flag 1, from bit 0
+  localparam int BurstBeats = {burst_beats};
+  localparam int BurstBytes = BurstBeats * DramBytes;
+  localparam int DmaOutstanding = {dma_outstanding};
+  localparam int SinkParameters = 15;  // beside the targets of a load: a parameter entry
+  localparam int QueueDepth = {queue_depth};
+  localparam int SegmentInstructions = {segment_instructions};
+
+  // Instructions (hwsim/isa.py, docs/isa.md).
+{isa_lines}
+
   // E[i] = floor(2**(16 - i/256) + 1/2), eight entries a line.
   function automatic logic [ExponentialWidth-1:0] exp2_entry(input logic [ScoreFractionWidth-1:0] index);
     logic [8*ExponentialWidth-1:0] line;
@@ -134,6 +171,24 @@ def _exp2_lines() -> str:
     return "\n".join(lines)
 
 
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _isa_lines() -> str:
+    """Positions of every field, opcodes, queues and symbolic values as constants of the package."""
+    constants = {"InstructionWidth": INSTRUCTION_BITS, "QueueCount": len(QUEUES)}
+    constants |= {f"Queue{_camel(queue)}": number for number, queue in enumerate(QUEUES)}
+    constants |= {f"Op{_camel(name)}": number for name, number in OPCODES.items()}
+    groups: dict[str, tuple[Field, ...]] = {"instruction": COMMON} | FIELDS
+    for group, fields in groups.items():
+        for field in fields:
+            name = f"{_camel(group)}{_camel(field.name)}"
+            constants |= {f"{name}Lsb": field.lsb, f"{name}Width": field.width}
+            constants |= {f"{name}{_camel(symbol)}": value for value, symbol in enumerate(field.names)}
+    return "\n".join(f"  localparam int {name} = {value};" for name, value in constants.items())
+
+
 def package_text(config: AcceleratorConfig) -> str:
     """``hws_pkg`` of a configuration.
 
@@ -154,6 +209,10 @@ def package_text(config: AcceleratorConfig) -> str:
         reciprocal_bits=RECIPROCAL_BITS,
         softmax_columns_max=SOFTMAX_COLUMNS_MAX,
         exp2_lines=_exp2_lines(),
+        isa_lines=_isa_lines(),
+        word_bytes=config.word_bytes,
+        buffer_words=config.buffer_words,
+        weight_steps=config.weight_steps,
         **values,
     )
 
