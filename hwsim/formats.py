@@ -6,10 +6,13 @@ format                 mantissa                                shift
 ``Uniform``            ``code - zero_point``                   0
 ``TwoScale``           payload (the low ``bits - 1`` bits)     ``exponent`` if the flag (top bit) is set
 ``ChannelTwoScale``    ``code`` (two's complement)             ``exponent`` if the channel's flag is set
+``Logarithmic``        1, or 128 and 181 for base sqrt(2)      ``max_shift`` less the whole steps of the code
+``Codebook``           entry of the table                      entry of the table
 =====================  ======================================  ==========================================
 
 ``TwoScale`` is V-2SF and ``ChannelTwoScale`` is O-2SF of TSPTQ-ViT (arXiv 2305.12901; the algebra is
-reconstructed, see ``docs/numerics.md``). This module is data shared by golden, the units and the
+reconstructed, see ``docs/numerics.md``), ``Logarithmic`` is that of FQ-ViT, RepQ-ViT and ADFQ-ViT, and ``Codebook``
+holds any sorted levels, such as TanQ's of DopQ-ViT. This module is data shared by golden, the units and the
 RTL; arithmetic on it is each one's own.
 """
 
@@ -114,10 +117,78 @@ class ChannelTwoScale(_Format):
         return (1 << (self.bits - 1)) - 1
 
 
-Format = Annotated[Uniform | TwoScale | ChannelTwoScale, Field(discriminator="kind")]
+class Logarithmic(_Format):
+    """A logarithmic code q: ``2**-q`` or ``sqrt(2)**-q`` of the largest value; the code of all ones is zero.
+
+    On the tensor's grid the largest value is ``2**max_shift``, with base sqrt(2) ``128 * 2**max_shift``. A code that
+    needs a shift below 0 decodes to zero and is never emitted.
+    """
+
+    kind: Literal["logarithmic"] = "logarithmic"
+    bits: int = Field(ge=2, le=8)
+    base: Literal["two", "sqrt_two"]
+    max_shift: int = Field(ge=0, le=31)
+
+    @property
+    def zero_code(self) -> int:
+        """The code that is kept for zero."""
+        return (1 << self.bits) - 1
+
+    @property
+    def largest_code(self) -> int:
+        """Largest code with a value: the smallest value, at shift 0 where the bits reach it."""
+        steps_per_shift = 2 if self.base == "sqrt_two" else 1
+        return min(self.zero_code - 1, self.max_shift * steps_per_shift)
+
+    def terms(self) -> Terms:
+        """Decode table over all raw codes."""
+        code = np.arange(1 << self.bits)
+        half_steps = code % 2 if self.base == "sqrt_two" else np.zeros_like(code)
+        whole_steps = (code + half_steps) // 2 if self.base == "sqrt_two" else code
+        one, root = (128, 181) if self.base == "sqrt_two" else (1, 1)
+        zero = code > self.largest_code
+        mantissa = np.where(zero, 0, np.where(half_steps == 1, root, one))
+        return Terms(mantissa.astype(np.int16), np.where(zero, 0, self.max_shift - whole_steps).astype(np.uint8))
 
 
-def storage_dtype(fmt: Uniform | TwoScale | ChannelTwoScale) -> np.dtype[np.integer]:
+class Codebook(_Format):
+    """Any levels: code i stands for ``mantissas[i] * 2**shifts[i]``, and values never fall from code to code.
+
+    The sorted levels make the encoder a search: the code of a probability is the number of ``thresholds`` that are at
+    most p, in units of 2**-16. A table encodes by itself, so a codebook behind one has no thresholds.
+    """
+
+    kind: Literal["codebook"] = "codebook"
+    bits: int = Field(ge=2, le=8)
+    mantissas: tuple[Annotated[int, Field(ge=-(1 << 15), lt=1 << 15)], ...] = Field(strict=False)
+    shifts: tuple[Annotated[int, Field(ge=0, le=31)], ...] = Field(strict=False)
+    thresholds: tuple[Annotated[int, Field(ge=0, lt=1 << 17)], ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _levels_are_sorted(self) -> Codebook:
+        count = 1 << self.bits
+        if len(self.mantissas) != count or len(self.shifts) != count:
+            raise ValueError(
+                f"mantissas and shifts must have {count} entries, not {len(self.mantissas)} and {len(self.shifts)}"
+            )
+        if len(self.thresholds) not in (0, count - 1):
+            raise ValueError(f"thresholds must be {count - 1} or none, not {len(self.thresholds)}")
+        levels = [mantissa << shift for mantissa, shift in zip(self.mantissas, self.shifts, strict=True)]
+        if levels != sorted(levels):
+            raise ValueError("mantissas << shifts must not fall from code to code")
+        if self.thresholds != tuple(sorted(self.thresholds)):
+            raise ValueError("thresholds must not fall from code to code")
+        return self
+
+    def terms(self) -> Terms:
+        """Decode table over all raw codes."""
+        return Terms(np.array(self.mantissas, np.int16), np.array(self.shifts, np.uint8))
+
+
+Format = Annotated[Uniform | TwoScale | ChannelTwoScale | Logarithmic | Codebook, Field(discriminator="kind")]
+
+
+def storage_dtype(fmt: Format) -> np.dtype[np.integer]:
     """Numpy dtype that holds the codes of a format: int8, uint8, int16 or uint16."""
     signed = fmt.signed if isinstance(fmt, Uniform) else isinstance(fmt, ChannelTwoScale)
     width = 8 if fmt.bits <= 8 else 16
