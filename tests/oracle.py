@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import floor, prod
 
-from hwsim.formats import ChannelTwoScale, Format, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, TwoScale, Uniform
 
 Ints = Sequence[int]
 Term = tuple[int, int]
@@ -52,9 +52,27 @@ def decode(code: int, fmt: Format, flag: int = 0) -> Term:
             return code - payload_count, fmt.exponent
         negative = fmt.small_signed and code >= payload_count // 2
         return (code - payload_count if negative else code), 0
+    if isinstance(fmt, Logarithmic):
+        return _decode_log(code, fmt)
+    if isinstance(fmt, Codebook):
+        return fmt.mantissas[code], fmt.shifts[code]
     assert isinstance(fmt, ChannelTwoScale)
     assert -(2 ** (fmt.bits - 1)) <= code < 2 ** (fmt.bits - 1)
     return code, fmt.exponent * int(flag)
+
+
+def _decode_log(code: int, fmt: Logarithmic) -> Term:
+    """``2**-code``, or ``sqrt(2)**-code`` with 181 / 128 for sqrt(2), where code 0 has the shift ``max_shift``."""
+    assert 0 <= code < 2**fmt.bits
+    if code == 2**fmt.bits - 1:
+        return 0, 0
+    if fmt.base == "two":
+        mantissa, shift = 1, fmt.max_shift - code
+    elif code % 2 == 0:
+        mantissa, shift = 128, fmt.max_shift - code // 2
+    else:
+        mantissa, shift = 181, fmt.max_shift - (code + 1) // 2
+    return (mantissa, shift) if shift >= 0 else (0, 0)
 
 
 def term_value(term: Term) -> int:
@@ -72,7 +90,11 @@ def code_range(fmt: Uniform | ChannelTwoScale) -> tuple[int, int]:
 
 
 def encode_probability(p: int, fmt: Format) -> int:
-    """Q0.16 probability (0..65536) to an unsigned two-scale or uniform code."""
+    """Q0.16 probability (0..65536) to a code."""
+    if isinstance(fmt, Logarithmic):
+        return _encode_log(int(p), fmt)
+    if isinstance(fmt, Codebook):
+        return sum(1 for threshold in fmt.thresholds if threshold <= p)
     if isinstance(fmt, Uniform):
         return min(round_shift(p, 16 - fmt.bits), 2**fmt.bits - 1)
     assert isinstance(fmt, TwoScale)
@@ -81,6 +103,17 @@ def encode_probability(p: int, fmt: Format) -> int:
     if u < 2**n:
         return u
     return 2**n + min(round_shift(p, 16 - n), 2**n - 1)
+
+
+def _encode_log(p: int, fmt: Logarithmic) -> int:
+    """First code q with ``p / 2**16 >= base**-(q + 1/2)``, which is the nearest one in the log domain."""
+    zero = 2**fmt.bits - 1
+    for code in range(zero):
+        # base**-(q + 1/2) to the power that makes it rational: the second, or the fourth for sqrt(2)
+        power = 2 if fmt.base == "two" else 4
+        if Fraction(p, 2**16) ** power >= Fraction(1, 2 ** (2 * code + 1)):
+            return code if _decode_log(code, fmt) != (0, 0) else zero
+    return zero
 
 
 def encode_two_scale_signed(x: Fraction, fine_step: Fraction, fmt: TwoScale) -> int:

@@ -36,13 +36,15 @@ SOFTMAX_EXPONENT_STAGES = 5
 SOFTMAX_NORMALISE_STAGES = 4
 """Buffer read, times reciprocal, round, encode."""
 ENCODER_STAGES = 1
+CODEBOOK_ENCODER_STAGES = 8
+"""A bit of the code a stage."""
 TABLE_STAGES = 1
 RESIDUAL_STAGES = 4
 """Value, product, sum, code."""
 
 
 def decoder_cycles(items: int) -> int:
-    """Cycles of either row decoder for a stream of words."""
+    """Cycles of any row decoder for a stream of words."""
     return _stream_cycles(items, DECODER_STAGES)
 
 
@@ -52,8 +54,13 @@ def requantizer_cycles(items: int) -> int:
 
 
 def encoder_cycles(items: int) -> int:
-    """Cycles of the encoder behind softmax for a stream of words."""
+    """Cycles of the two-scale or the log encoder behind softmax for a stream of words."""
     return _stream_cycles(items, ENCODER_STAGES)
+
+
+def codebook_encoder_cycles(items: int) -> int:
+    """Cycles of the codebook encoder behind softmax for a stream of words, whatever the number of bits."""
+    return _stream_cycles(items, CODEBOOK_ENCODER_STAGES)
 
 
 def table_cycles(items: int) -> int:

@@ -27,5 +27,6 @@ def test_softmax(overrides: tuple[str, ...], simulator: str) -> None:
     run_bench("softmax", load_preset(preset, list(rest)), simulator)
 
 
-def test_encoder(simulator: str) -> None:
-    run_bench("encoder_two_scale", load_preset("tiny"), simulator)
+@pytest.mark.parametrize("unit", ["encoder_two_scale", "encoder_log", "encoder_codebook"])
+def test_encoder(unit: str, simulator: str) -> None:
+    run_bench(unit, load_preset("tiny"), simulator)

@@ -11,8 +11,12 @@ TINY = load_preset("tiny")
 
 
 @pytest.mark.parametrize(
-    "unit", ["round_saturate", "decoder_uniform", "decoder_two_scale", "requantizer", "isqrt", "reciprocal"]
-)
+    "unit",
+    [
+        "round_saturate", "decoder_uniform", "decoder_two_scale", "decoder_log", "decoder_codebook", "requantizer",
+        "isqrt", "reciprocal",
+    ],
+)  # fmt: skip
 def test_unit(unit: str, simulator: str) -> None:
     run_bench(unit, TINY, simulator)
 
