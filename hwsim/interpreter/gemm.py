@@ -1,0 +1,112 @@
+"""A product and its drain: requantiser, then table, residual adder or nothing.
+
+The drain moves whole words of ``drain_lanes`` columns. A lane beyond the last column has a sum of 0 and the parameters
+that its entry of the bank holds, and what follows is written, so the result's padding is what the hardware's is.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.compiler.program import OperandCounts
+from hwsim.errors import HwsimError
+from hwsim.formats import ChannelTwoScale, Uniform
+from hwsim.interpreter.activation_buffer import Matrix
+from hwsim.interpreter.checks import require_multiple, require_positive, require_range
+from hwsim.interpreter.operands import column_operand, row_operand
+from hwsim.interpreter.state import TABLE_ENTRIES, State
+from hwsim.isa import DRAIN_OPERATIONS, Instruction
+from hwsim.units.pe_array import multiply
+from hwsim.units.requantizer import requantize
+from hwsim.units.residual import add_encode, rescale
+from hwsim.units.round_saturate import SHIFT_MAX
+from hwsim.units.table import lookup
+
+TABLE_ADDRESS = Uniform(bits=10, signed=False)
+
+
+def gemm(instruction: Instruction, state: State) -> OperandCounts:
+    """Execute a product; the row operands that it decoded, each once, whatever the columns."""
+    require_positive(instruction, "rows", "steps", "columns")
+    lanes, columns = state.config.drain_lanes, instruction["columns"]
+    require_multiple(instruction, "out_channel", lanes)
+    rows = row_operand(instruction, state)
+    try:
+        acc = multiply(rows.terms, column_operand(instruction, state), state.config.pe_style)
+    except ValueError as error:
+        raise HwsimError(f"gemm: {error}") from error
+    padded = lanes * -(-columns // lanes)
+    if padded != columns:
+        acc = np.concatenate([acc, np.zeros((len(acc), padded - columns), np.int32)], axis=1)
+    _drain(instruction, acc, state)
+    return rows.counts
+
+
+def _drain(instruction: Instruction, acc: NDArray[np.int32], state: State) -> None:
+    bank, operation = instruction["bank"], DRAIN_OPERATIONS[instruction["drain"]]
+    halfwords = bool(instruction["out_halfwords"])
+    if halfwords and operation != "none":
+        raise HwsimError(f"gemm: out_halfwords is 1 and drain is {operation}, expected none: codes have 8 bits")
+    # channels feed the columns of several tiles, and every tile has the same entries
+    entries = np.arange(acc.shape[1]) % state.config.array_columns
+    branch = _requantize(instruction, acc, entries, state)
+    result: NDArray[Any] = branch
+    if operation == "table":
+        address = (branch.astype(np.int32) - instruction["lo"]) & (TABLE_ENTRIES - 1)
+        result = lookup(address, TABLE_ADDRESS, state.table)
+    elif operation != "none":
+        stream: NDArray[Any] = _skip(instruction, acc.shape, operation == "constant", state)
+        if operation == "residual":
+            require_range(instruction, "shift", 0, SHIFT_MAX)
+            flags = state.parameters.old_flag[bank, entries]
+            fmt = _residual_format(instruction["old_exponent"])
+            stream = rescale(stream, flags, fmt, _signed_16(instruction["multiplier"]), instruction["shift"])
+        flags = state.parameters.new_flag[bank, entries]
+        result = add_encode(stream, branch, instruction["guard"], flags, _residual_format(instruction["new_exponent"]))
+        result = np.clip(result, instruction["code_lo"], instruction["code_hi"])
+    state.activation.write(_result_matrix(instruction, acc.shape), result, "the result of a gemm")
+
+
+def _requantize(
+    instruction: Instruction, acc: NDArray[np.int32], entries: NDArray[np.int64], state: State
+) -> NDArray[np.int16]:
+    """Code of each sum; bounds narrower than 16 bits are applied to the 16-bit code, which is the same."""
+    parameters, bank = state.parameters, instruction["bank"]
+    with_bias = acc + parameters.bias[bank, entries]  # 32 bits, as the hardware's sum
+    shift = parameters.shift[bank, entries]
+    if int(shift.max()) > SHIFT_MAX:
+        raise HwsimError(f"gemm: s of a parameter entry of bank {bank} is {shift.max()}, expected 0 to {SHIFT_MAX}")
+    fmt = _signed_16_format(instruction["zero_point"])
+    no_bias = np.zeros(acc.shape[1], np.int32)
+    codes = requantize(with_bias, no_bias, parameters.multiplier[bank, entries], shift, fmt)
+    return np.clip(codes, instruction["lo"], instruction["hi"])
+
+
+def _skip(instruction: Instruction, shape: tuple[int, ...], constant: bool, state: State) -> NDArray[Any]:
+    """Constant int16, or old codes int8, of the same rows and channels as the result."""
+    place = instruction["skip_base"], instruction["skip_stride"], instruction["out_row"], instruction["out_channel"]
+    data = state.activation.read(Matrix(*place, shape[0], shape[1], halfwords=constant), "the skip of a gemm")
+    return data if constant else data.view(np.int8)
+
+
+def _result_matrix(instruction: Instruction, shape: tuple[int, ...]) -> Matrix:
+    place = instruction["out_base"], instruction["out_stride"], instruction["out_row"], instruction["out_channel"]
+    return Matrix(*place, shape[0], shape[1], halfwords=bool(instruction["out_halfwords"]))
+
+
+@lru_cache
+def _signed_16_format(zero_point: int) -> Uniform:
+    return Uniform(bits=16, signed=True, zero_point=zero_point)
+
+
+@lru_cache
+def _residual_format(exponent: int) -> ChannelTwoScale:
+    return ChannelTwoScale(bits=8, exponent=exponent)
+
+
+def _signed_16(value: int) -> int:
+    return value - (1 << 16) if value >> 15 else value

@@ -1,0 +1,87 @@
+"""Softmax and LayerNorm over rows of the activation buffer; the channels beyond the last, up to a beat, become 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from hwsim.errors import HwsimError, describe_validation_error
+from hwsim.formats import ChannelTwoScale, Logarithmic, TwoScale, Uniform
+from hwsim.interpreter.activation_buffer import Matrix
+from hwsim.interpreter.checks import require_positive, require_range
+from hwsim.interpreter.state import State
+from hwsim.isa import ENCODER_KINDS, Instruction
+from hwsim.units.encoder_log import encode_log
+from hwsim.units.encoder_two_scale import encode_two_scale
+from hwsim.units.layernorm import layernorm
+from hwsim.units.softmax import EXP2_ENTRIES, SCORE_FRACTION_BITS, encode_uniform, softmax
+from hwsim.units.timing import SOFTMAX_COLUMNS_MAX
+
+SIGNED_16 = Uniform(bits=16, signed=True)
+EXP2_TABLE = np.array(
+    [int(2 ** (16 - index / (1 << SCORE_FRACTION_BITS)) + 0.5) for index in range(EXP2_ENTRIES)], np.uint32
+)
+"""The constants of the hardware's table; no entry is so near a tie that float64 could miss it (tested)."""
+
+
+def run_softmax(instruction: Instruction, state: State) -> None:
+    """Execute a softmax."""
+    require_positive(instruction, "rows")
+    require_range(instruction, "columns", 1, SOFTMAX_COLUMNS_MAX)
+    require_range(instruction, "encoder", 0, len(ENCODER_KINDS) - 1)
+    place = instruction["in_base"], instruction["in_stride"], instruction["in_row"]
+    shape = instruction["rows"], instruction["columns"]
+    scores = state.activation.read(Matrix(*place, 0, *shape, halfwords=True), "the scores of a softmax")
+    probabilities = softmax(scores, EXP2_TABLE)
+    _write(instruction, _encoded(instruction, probabilities), state.config.softmax_lanes, state)
+
+
+def run_layernorm(instruction: Instruction, state: State) -> None:
+    """Execute a LayerNorm."""
+    require_positive(instruction, "rows")
+    channels = instruction["channels"]
+    require_range(instruction, "channels", 1, state.config.layernorm_channels_max)
+    place = instruction["in_base"], instruction["in_stride"], instruction["in_row"]
+    codes = state.activation.read(Matrix(*place, 0, instruction["rows"], channels), "the rows of a layernorm")
+    normal = layernorm(
+        codes.view(np.int8),
+        state.affine.flag[:channels],
+        ChannelTwoScale(bits=8, exponent=instruction["exponent"]),
+        state.affine.gamma[:channels],
+        state.affine.beta[:channels],
+        instruction["shift"],
+        instruction["epsilon"],
+        SIGNED_16,
+    )
+    # bounds narrower than 16 bits are applied to the 16-bit code, which is the same
+    result = np.clip(normal, instruction["lo"], instruction["hi"])
+    _write(instruction, result, state.config.layernorm_lanes, state)
+
+
+def _encoded(instruction: Instruction, probabilities: NDArray[np.int32]) -> NDArray[np.uint8]:
+    kind, bits, exponent = ENCODER_KINDS[instruction["encoder"]], instruction["bits"], instruction["exponent"]
+    try:
+        if kind == "two_scale":
+            return encode_two_scale(probabilities, TwoScale(bits=bits, exponent=exponent, small_signed=False))
+        if kind == "uniform":
+            return encode_uniform(probabilities, Uniform(bits=bits, signed=False))
+        if kind in ("log2", "log_sqrt2"):
+            base: Any = "two" if kind == "log2" else "sqrt_two"
+            return encode_log(probabilities, Logarithmic(bits=bits, base=base, max_shift=exponent))
+    except ValidationError as error:
+        raise describe_validation_error(error, f"softmax: encoder {kind}") from error
+    except ValueError as error:
+        raise HwsimError(f"softmax: encoder {kind}: {error}") from error
+    raise HwsimError(f"softmax: encoder is {kind}, whose thresholds no load brings")
+
+
+def _write(instruction: Instruction, codes: NDArray[Any], lanes: int, state: State) -> None:
+    rows, channels = codes.shape
+    padded = np.zeros((rows, lanes * -(-channels // lanes)), np.uint8)
+    padded[:, :channels] = codes.astype(np.uint8)
+    place = instruction["out_base"], instruction["out_stride"], instruction["out_row"]
+    matrix = Matrix(*place, 0, *padded.shape)
+    state.activation.write(matrix, padded, f"the result of a {instruction.operation}")

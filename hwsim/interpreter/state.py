@@ -1,0 +1,91 @@
+"""Everything that the accelerator remembers, and DRAM: arrays as wide as the hardware's memories.
+
+The memories are empty (zero) at the start; the hardware's hold unknown values, which a correct program never reads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.compiler.program import OperandCounts
+from hwsim.config import AcceleratorConfig
+from hwsim.formats import Terms
+from hwsim.interpreter.activation_buffer import ActivationBuffer
+from hwsim.isa import INSTRUCTION_BYTES
+
+CODES = 256
+"""Values of an 8-bit code."""
+TABLE_ENTRIES = 1024
+"""Of the elementwise table: a pre-activation has 10 bits."""
+BANKS = 2
+
+
+class Parameters:
+    """Two banks of the requantiser's parameters, an entry a column of the array."""
+
+    def __init__(self, columns: int) -> None:
+        self.bias = np.zeros((BANKS, columns), np.int32)
+        self.multiplier = np.zeros((BANKS, columns), np.int16)
+        self.shift = np.zeros((BANKS, columns), np.uint8)
+        self.old_flag = np.zeros((BANKS, columns), np.uint8)
+        self.new_flag = np.zeros((BANKS, columns), np.uint8)
+
+    def write(self, bank: int, entries: NDArray[np.uint64]) -> None:
+        """Set the first entries of a bank: bias 32 bits, M 16, s 6, old flag 1, new flag 1, from bit 0."""
+        mine = bank, slice(len(entries))
+        self.bias[mine] = entries.astype(np.uint32).view(np.int32)
+        self.multiplier[mine] = (entries >> np.uint64(32)).astype(np.uint16).view(np.int16)
+        self.shift[mine] = (entries >> np.uint64(48)).astype(np.uint8) & 63
+        self.old_flag[mine] = (entries >> np.uint64(54)).astype(np.uint8) & 1
+        self.new_flag[mine] = (entries >> np.uint64(55)).astype(np.uint8) & 1
+
+
+class AffineParameters:
+    """LayerNorm's parameters of each channel."""
+
+    def __init__(self, channels: int) -> None:
+        self.gamma = np.zeros(channels, np.int16)
+        self.beta = np.zeros(channels, np.int32)
+        self.flag = np.zeros(channels, np.uint8)
+
+    def write(self, entries: NDArray[np.uint64]) -> None:
+        """Set those of the first channels: gamma 16 bits, beta 32, flag 1, from bit 0."""
+        mine = slice(len(entries))
+        self.gamma[mine] = entries.astype(np.uint16).view(np.int16)
+        self.beta[mine] = (entries >> np.uint64(16)).astype(np.uint32).view(np.int32)
+        self.flag[mine] = (entries >> np.uint64(48)).astype(np.uint8) & 1
+
+
+class State:
+    """The memories of one accelerator, and the DRAM behind it.
+
+    Parameters
+    ----------
+    dram : uint8[bytes]; stores write into this array
+    """
+
+    def __init__(self, dram: NDArray[np.uint8], config: AcceleratorConfig) -> None:
+        self.config = config
+        self.dram = dram
+        self.activation = ActivationBuffer(config)
+        self.weights = np.zeros((BANKS, config.weight_steps, config.array_columns), np.int8)
+        self.parameters = Parameters(config.array_columns)
+        self.table = np.zeros(TABLE_ENTRIES, np.uint8)
+        self.codebook = Terms(np.zeros(CODES, np.int16), np.zeros(CODES, np.uint8))
+        self.codebook_loads = 0
+        """So many times the codebook has changed."""
+        self.affine = AffineParameters(config.layernorm_channels_max)
+        self.program = np.zeros((2, config.segment_instructions, INSTRUCTION_BYTES), np.uint8)
+        self.filled_halves: set[int] = set()
+        """Halves of the instruction buffer with a segment that has not been fetched to its end."""
+        self.decoded: dict[tuple[object, ...], DecodedRows] = {}
+        """Row operands that several products read one after another, dropped when their bytes are written."""
+
+
+class DecodedRows:
+    """Row operand of a product: its terms, how many of each kind, and the bytes it came from."""
+
+    def __init__(self, terms: Terms, counts: OperandCounts, first_byte: int, last_byte: int) -> None:
+        self.terms, self.counts = terms, counts
+        self.first_byte, self.last_byte = first_byte, last_byte
