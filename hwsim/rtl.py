@@ -13,7 +13,7 @@ from pathlib import Path
 from hwsim.config import AcceleratorConfig, load_preset, preset_names
 from hwsim.errors import HwsimError
 from hwsim.isa import COMMON, FIELDS, INSTRUCTION_BITS, OPCODES, QUEUES, Field
-from hwsim.units.timing import RADICAND_BITS, RECIPROCAL_BITS, SOFTMAX_COLUMNS_MAX
+from hwsim.units.timing import LAYERNORM_ROWS, RADICAND_BITS, RECIPROCAL_BITS, SOFTMAX_COLUMNS_MAX
 
 UNIFORM_MANTISSA_BITS = 9
 """Mantissa of an 8-bit code less its zero point."""
@@ -72,6 +72,7 @@ package hws_pkg;
   localparam int ChannelCountWidth = $clog2(LayernormChannelsMax + 1);  // D itself is a value
   localparam int BeatsMax = (LayernormChannelsMax + LayernormLanes - 1) / LayernormLanes;
   localparam int BeatWidth = (BeatsMax > 1) ? $clog2(BeatsMax) : 1;  // 0 bits are no signal
+  localparam int LayernormRowBits = {layernorm_row_bits};  // 2**bits row buffers keep the square root busy
   localparam int ResidualExponentMax = 2 ** ResidualExponentWidth - 1;
   localparam int ValueWidth = CodeWidth + ResidualExponentMax;  // y = q << r
   localparam int CodeSquareWidth = 2 * CodeWidth - 1;  // (-2**7)**2 = 2**14, unsigned
@@ -132,6 +133,16 @@ package hws_pkg;
   localparam int SinkParameters = 15;  // beside the targets of a load: a parameter entry
   localparam int QueueDepth = {queue_depth};
   localparam int SegmentInstructions = {segment_instructions};
+
+  // Why the accelerator stopped: the error code of the status register.
+  localparam int ErrorNone = 0;
+  localparam int ErrorIllegal = 1;  // an instruction that no engine can execute
+  localparam int ErrorAddress = 2;  // DRAM outside of the allowed window
+  localparam int ErrorAxiRead = 3;
+  localparam int ErrorAxiWrite = 4;
+  localparam int ErrorConflict = 5;  // two accesses of one bank of the activation buffer
+  localparam int ErrorWatchdog = 6;
+  localparam int ErrorTokenOverflow = 7;
 
   // Instructions (hwsim/isa.py, docs/isa.md).
 {isa_lines}
@@ -205,6 +216,7 @@ def package_text(config: AcceleratorConfig) -> str:
     styles = {"shift": "PeShift", "two_accumulator": "PeTwoAccumulator"}
     values = config.model_dump() | {"pe_style": styles[config.pe_style]}
     return _TEMPLATE.format(
+        layernorm_row_bits=(LAYERNORM_ROWS - 1).bit_length(),
         radicand_bits=RADICAND_BITS,
         reciprocal_bits=RECIPROCAL_BITS,
         softmax_columns_max=SOFTMAX_COLUMNS_MAX,

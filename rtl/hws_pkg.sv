@@ -51,6 +51,7 @@ package hws_pkg;
   localparam int ChannelCountWidth = $clog2(LayernormChannelsMax + 1);  // D itself is a value
   localparam int BeatsMax = (LayernormChannelsMax + LayernormLanes - 1) / LayernormLanes;
   localparam int BeatWidth = (BeatsMax > 1) ? $clog2(BeatsMax) : 1;  // 0 bits are no signal
+  localparam int LayernormRowBits = 2;  // 2**bits row buffers keep the square root busy
   localparam int ResidualExponentMax = 2 ** ResidualExponentWidth - 1;
   localparam int ValueWidth = CodeWidth + ResidualExponentMax;  // y = q << r
   localparam int CodeSquareWidth = 2 * CodeWidth - 1;  // (-2**7)**2 = 2**14, unsigned
@@ -111,6 +112,16 @@ package hws_pkg;
   localparam int SinkParameters = 15;  // beside the targets of a load: a parameter entry
   localparam int QueueDepth = 4;
   localparam int SegmentInstructions = 64;
+
+  // Why the accelerator stopped: the error code of the status register.
+  localparam int ErrorNone = 0;
+  localparam int ErrorIllegal = 1;  // an instruction that no engine can execute
+  localparam int ErrorAddress = 2;  // DRAM outside of the allowed window
+  localparam int ErrorAxiRead = 3;
+  localparam int ErrorAxiWrite = 4;
+  localparam int ErrorConflict = 5;  // two accesses of one bank of the activation buffer
+  localparam int ErrorWatchdog = 6;
+  localparam int ErrorTokenOverflow = 7;
 
   // Instructions (hwsim/isa.py, docs/isa.md).
   localparam int InstructionWidth = 512;
