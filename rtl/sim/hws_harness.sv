@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// Simulation only: runs jobs on hws_top with the memory model, without anything outside of the simulator in the loop.
+//
+// Plusargs: +folder=F +jobs=N. Job i reads F/i.cfg (decimal: last word, latency, stall, seed, program address, DRAM bytes,
+// watchdog, error address or -1) and F/i.hex (DRAM from word 0), starts the accelerator through its registers, waits for the
+// interrupt, and writes F/i.out (DRAM, words 0 to the last) and a line of F/results.txt: job, status, cycles, busy
+// cycles of each queue. Each job begins with a reset. +limit=N ends a job that takes more cycles, with status 0.
+`default_nettype none
+module hws_harness #(
+  parameter int Words = 1 << 22
+) (
+  input  wire logic        clk_i,
+  output      logic [31:0] job_o,
+  output      logic [31:0] cycle_o  // since the job's START took effect
+);
+  typedef enum logic [2:0] {
+    StateLoad,
+    StateReset,
+    StateWrite,
+    StateWait,
+    StateRead,
+    StateDone
+  } state_e;
+
+  localparam int Writes = 5;
+  localparam int Reads = 7;
+  localparam int ResetCycles = 4;
+
+  state_e state_q = StateLoad;
+  logic rst_nq = 1'b0;
+  int job_q = 0;
+  int jobs = 1;
+  int step_q = 0;
+  int limit = 0;
+  int results, handle, fields, last_word, latency, stall, seed, program_address, dram_bytes, watchdog, error_address;
+  logic [31:0] cycle_q = '0;
+  logic [31:0] word_q[Reads];
+  string folder;
+
+  logic awready, wready, bvalid, arready, rvalid, irq, awvalid_q = 1'b0, arvalid_q = 1'b0;
+  logic [7:0] awaddr_q = '0, araddr_q = '0;
+  logic [31:0] wdata_q = '0, rdata;
+  logic [1:0] unused_bresp, unused_rresp;
+
+  logic [hws_pkg::DramAddressWidth-1:0] aw_addr;
+  logic [7:0] aw_len;
+  logic [2:0] aw_size;
+  logic [1:0] aw_burst;
+  logic  aw_valid;
+  logic  aw_ready;
+  logic [hws_pkg::DramWidth-1:0] w_data;
+  logic [hws_pkg::DramBytes-1:0] w_strb;
+  logic  w_last;
+  logic  w_valid;
+  logic  w_ready;
+  logic [1:0] b_resp;
+  logic  b_valid;
+  logic  b_ready;
+  logic [hws_pkg::DramAddressWidth-1:0] ar_addr;
+  logic [7:0] ar_len;
+  logic [2:0] ar_size;
+  logic [1:0] ar_burst;
+  logic  ar_valid;
+  logic  ar_ready;
+  logic [hws_pkg::DramWidth-1:0] r_data;
+  logic [1:0] r_resp;
+  logic  r_last;
+  logic  r_valid;
+  logic  r_ready;
+
+  hws_top u_top (
+    .clk_i,
+    .rst_ni(rst_nq),
+    .s_axil_awaddr_i(awaddr_q),
+    .s_axil_awvalid_i(awvalid_q),
+    .s_axil_awready_o(awready),
+    .s_axil_wdata_i(wdata_q),
+    .s_axil_wstrb_i(4'hf),
+    .s_axil_wvalid_i(awvalid_q),
+    .s_axil_wready_o(wready),
+    .s_axil_bresp_o(unused_bresp),
+    .s_axil_bvalid_o(bvalid),
+    .s_axil_bready_i(1'b1),
+    .s_axil_araddr_i(araddr_q),
+    .s_axil_arvalid_i(arvalid_q),
+    .s_axil_arready_o(arready),
+    .s_axil_rdata_o(rdata),
+    .s_axil_rresp_o(unused_rresp),
+    .s_axil_rvalid_o(rvalid),
+    .s_axil_rready_i(1'b1),
+    .m_axi_awaddr_o(aw_addr),
+    .m_axi_awlen_o(aw_len),
+    .m_axi_awsize_o(aw_size),
+    .m_axi_awburst_o(aw_burst),
+    .m_axi_awvalid_o(aw_valid),
+    .m_axi_awready_i(aw_ready),
+    .m_axi_wdata_o(w_data),
+    .m_axi_wstrb_o(w_strb),
+    .m_axi_wlast_o(w_last),
+    .m_axi_wvalid_o(w_valid),
+    .m_axi_wready_i(w_ready),
+    .m_axi_bresp_i(b_resp),
+    .m_axi_bvalid_i(b_valid),
+    .m_axi_bready_o(b_ready),
+    .m_axi_araddr_o(ar_addr),
+    .m_axi_arlen_o(ar_len),
+    .m_axi_arsize_o(ar_size),
+    .m_axi_arburst_o(ar_burst),
+    .m_axi_arvalid_o(ar_valid),
+    .m_axi_arready_i(ar_ready),
+    .m_axi_rdata_i(r_data),
+    .m_axi_rresp_i(r_resp),
+    .m_axi_rlast_i(r_last),
+    .m_axi_rvalid_i(r_valid),
+    .m_axi_rready_o(r_ready),
+    .irq_o(irq)
+  );
+
+  assign job_o   = job_q;
+  assign cycle_o = cycle_q;
+
+  function automatic logic [7:0] write_address(input int step);
+    case (step)
+      0: write_address = 8'h08;
+      1: write_address = 8'h0c;
+      2: write_address = 8'h10;
+      3: write_address = 8'h14;
+      default: write_address = 8'h00;
+    endcase
+  endfunction
+
+  function automatic logic [7:0] read_address(input int step);
+    case (step)
+      0: read_address = 8'h04;
+      1: read_address = 8'h18;
+      2: read_address = 8'h1c;
+      default: read_address = 8'(8'h20 + 4 * (step - 3));
+    endcase
+  endfunction
+
+  initial begin
+    if (!$value$plusargs("folder=%s", folder)) folder = ".";
+    if (!$value$plusargs("jobs=%d", jobs)) jobs = 1;
+    if (!$value$plusargs("limit=%d", limit)) limit = 0;
+    results = $fopen({folder, "/results.txt"}, "w");
+  end
+
+  always @(posedge clk_i) begin
+    case (state_q)
+      StateLoad: begin
+        if (job_q == jobs) begin
+          $fclose(results);
+          $finish;
+        end else begin
+          handle = $fopen($sformatf("%s/%0d.cfg", folder, job_q), "r");
+          fields = $fscanf(handle, "%d %d %d %d %d %d %d %d", last_word, latency, stall, seed, program_address, dram_bytes,
+                           watchdog, error_address);
+          $fclose(handle);
+          if (fields != 8) $fatal(1, "job %0d: its configuration has %0d fields, expected 8", job_q, fields);
+          $readmemh($sformatf("%s/%0d.hex", folder, job_q), u_dram.mem);
+          rst_nq  <= 1'b0;
+          step_q  <= 0;
+          state_q <= StateReset;
+        end
+      end
+      StateReset: begin
+        step_q  <= step_q + 1;
+        cycle_q <= '0;
+        if (step_q == ResetCycles) begin
+          rst_nq  <= 1'b1;
+          step_q  <= 0;
+          state_q <= StateWrite;
+        end
+      end
+      StateWrite: begin
+        if (!awvalid_q && !bvalid) begin
+          awaddr_q  <= write_address(step_q);
+          case (step_q)
+            0: wdata_q <= program_address;
+            1: wdata_q <= '0;
+            2: wdata_q <= dram_bytes;
+            3: wdata_q <= watchdog;
+            default: wdata_q <= 32'd1;
+          endcase
+          awvalid_q <= 1'b1;
+        end else if (awvalid_q && awready) begin
+          awvalid_q <= 1'b0;
+          step_q    <= step_q + 1;
+          if (step_q == Writes - 1) state_q <= StateWait;
+        end
+      end
+      StateWait: begin
+        cycle_q <= cycle_q + 1;
+        if (irq || (limit != 0 && cycle_q == limit)) begin
+          step_q  <= 0;
+          state_q <= irq ? StateRead : StateDone;
+        end
+      end
+      StateRead: begin
+        if (rvalid) begin
+          word_q[step_q] <= rdata;
+          step_q <= step_q + 1;
+          if (step_q == Reads - 1) state_q <= StateDone;
+        end else if (arvalid_q && arready) begin
+          arvalid_q <= 1'b0;
+        end else if (!arvalid_q) begin
+          araddr_q  <= read_address(step_q);
+          arvalid_q <= 1'b1;
+        end
+      end
+      default: begin
+        if (step_q != Reads) $fdisplay(results, "%0d 0 0 0 0 0 0 0", job_q);
+        else $fdisplay(results, "%0d %0d %0d %0d %0d %0d %0d %0d", job_q, word_q[0], word_q[1], word_q[2], word_q[3],
+                       word_q[4], word_q[5], word_q[6]);
+        $fflush(results);
+        $writememh($sformatf("%s/%0d.out", folder, job_q), u_dram.mem, 0, last_word);
+        job_q   <= job_q + 1;
+        state_q <= StateLoad;
+      end
+    endcase
+  end
+endmodule : hws_harness
+`default_nettype wire
