@@ -1,0 +1,350 @@
+"""Products, softmax and LayerNorm of the interpreter against the oracle, on random bytes, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim.compiler.program import OperandCounts
+from hwsim.config import AcceleratorConfig
+from hwsim.errors import HwsimError
+from hwsim.formats import ChannelTwoScale, Format, Logarithmic, TwoScale, Uniform
+from hwsim.interpreter import State, execute
+from hwsim.interpreter.rows import EXP2_TABLE
+from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, ENCODER_KINDS, OPERAND_KINDS, Instruction, decode, encode
+from hwsim.rtl import exp2_entries
+from tests import oracle
+from tests.interpreter_model import PRESETS, Memory, instruction, random_state
+
+configs = st.sampled_from(sorted(PRESETS)).map(PRESETS.__getitem__)
+seeds = st.integers(0, 1 << 32)
+TABLE = oracle.exp2_table()
+EXAMPLES = settings(max_examples=100, deadline=None)
+
+
+def blocks(channels: int, width: int) -> int:
+    return width * -(-channels // width)
+
+
+def test_exponential_table_is_the_hardwares() -> None:
+    assert EXP2_TABLE.tolist() == exp2_entries() == TABLE
+
+
+def signed_32(value: int) -> int:
+    """The low 32 bits: sums that the compiler would refuse wrap."""
+    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def operand_format(one: Instruction) -> Format:
+    bits, exponent = one["operand_bits"], one["operand_exponent"]
+    kind = OPERAND_KINDS[one["operand_kind"]]
+    if kind == "two_scale":
+        return TwoScale(bits=bits, exponent=exponent, small_signed=bool(one["operand_signed"]))
+    return Logarithmic(bits=bits, base="two" if kind == "log2" else "sqrt_two", max_shift=exponent)
+
+
+def term(code: int, one: Instruction, state: State) -> oracle.Term:
+    """Term of a row operand's code, as the hardware's fields say."""
+    kind = OPERAND_KINDS[one["operand_kind"]]
+    if kind == "uniform":
+        return (code - 256 if one["operand_signed"] and code > 127 else code) - one["operand_zero"], 0
+    if kind == "codebook":
+        # the array takes 9 bits of an entry's mantissa and 4 of its shift
+        low = int(state.codebook.mantissa[code]) % 512
+        return low - 512 if low > 255 else low, int(state.codebook.shift[code]) % 16
+    return oracle.decode(code % (1 << one["operand_bits"]), operand_format(one))
+
+
+def column(memory: Memory, state: State, one: Instruction, n: int, k: int) -> int:
+    """Element of the column operand."""
+    source, place = COLUMN_SOURCES[one["column_source"]], (one["column_base"], one["column_stride"])
+    if source == "weights":
+        return int(state.weights[one["bank"], k, n])
+    if source == "channels":
+        return memory.get(*place, one["column_first"] + n, k, signed=True)
+    return memory.get(*place, k, one["column_first"] + n, signed=True)
+
+
+def expected_gemm(state: State, one: Instruction) -> tuple[Memory, OperandCounts]:
+    """Buffer after a product, and its operands."""
+    memory, lanes = Memory(state.activation.words), state.config.drain_lanes
+    before = Memory(memory.words)
+    rows, steps, columns = range(one["rows"]), range(one["steps"]), range(one["columns"])
+    terms = [
+        [term(before.get(one["row_base"], one["row_stride"], one["row_first"] + r, k), one, state) for k in steps]
+        for r in rows
+    ]
+    operand = [[column(before, state, one, n, k) for k in steps] for n in columns]
+    for r in rows:
+        for n in range(lanes * -(-len(columns) // lanes)):
+            acc = (
+                sum(oracle.term_value(t) * w for t, w in zip(terms[r], operand[n], strict=True)) if n in columns else 0
+            )
+            drain(memory, before, state, one, r, n, acc)
+    flat = [t for row in terms for t in row]
+    zero, large = sum(t[0] == 0 for t in flat), sum(t[0] != 0 and t[1] != 0 for t in flat)
+    return memory, OperandCounts(zero=zero, small=len(flat) - zero - large, large=large)
+
+
+def drain(memory: Memory, before: Memory, state: State, one: Instruction, r: int, n: int, acc: int) -> None:
+    """Requantise one sum and write what follows."""
+    entry, parameters = (one["bank"], n % state.config.array_columns), state.parameters
+    y = oracle.requantize(
+        signed_32(acc + int(parameters.bias[entry])), 0, parameters.multiplier[entry], parameters.shift[entry],
+        one["zero_point"], one["lo"], one["hi"],
+    )  # fmt: skip
+    place = one["out_row"] + r, one["out_channel"] + n
+    operation = DRAIN_OPERATIONS[one["drain"]]
+    skip = one["skip_base"], one["skip_stride"], *place
+    if operation == "table":
+        y = oracle.lookup(y, one["lo"], state.table)
+    elif operation != "none":
+        if operation == "constant":
+            stream = before.get_halfword(*skip)
+        else:
+            old = ChannelTwoScale(bits=8, exponent=one["old_exponent"])
+            flag = int(parameters.old_flag[entry])
+            stream = oracle.rescale_skip(before.get(*skip, signed=True), old, flag, one["multiplier"], one["shift"])
+        new = ChannelTwoScale(bits=8, exponent=one["new_exponent"])
+        y = oracle.residual_add(stream, y, one["guard"], new, int(parameters.new_flag[entry]))
+        y = oracle.clamp(y, one["code_lo"], one["code_hi"])
+    put = memory.put_halfword if one["out_halfwords"] else memory.put
+    put(one["out_base"], one["out_stride"], *place, y)
+
+
+@st.composite
+def gemms(draw: Any, config: AcceleratorConfig) -> Instruction:
+    """A product whose operands, skip and result lie in four quarters of the buffer."""
+    width, quarter = config.word_bytes, config.buffer_words // 4
+    rows, steps = draw(st.integers(1, 2 * width + 3)), draw(st.integers(1, width + 5))
+    source, operation = draw(st.sampled_from(COLUMN_SOURCES)), draw(st.sampled_from(DRAIN_OPERATIONS))
+    columns = draw(st.integers(1, width + 3 if source == "channels" else config.array_columns))
+    tile = config.array_columns
+    column_first = 0 if source == "weights" else tile * draw(st.integers(0, 3))
+    column_blocks = blocks(steps if source == "channels" else column_first + columns, width)
+    out_channel = config.drain_lanes * draw(st.integers(0, width // config.drain_lanes + 1))
+    halfwords = operation == "none" and draw(st.booleans())
+    out_channels = out_channel + columns + config.drain_lanes
+    out_stride = -(-2 * out_channels // width) if halfwords else blocks(out_channels, width)
+    skip_stride = -(-2 * out_channels // width) if operation == "constant" else blocks(out_channels, width)
+    kind = draw(st.sampled_from(OPERAND_KINDS))
+    exponent = draw(st.integers(0, 15))
+    lo, hi = sorted(draw(st.lists(st.integers(-512, 511), min_size=2, max_size=2)))
+    code_lo, code_hi = sorted(draw(st.lists(st.integers(-128, 127), min_size=2, max_size=2)))
+    return instruction(
+        "gemm",
+        row_base=width * draw(st.integers(0, 2)),
+        row_stride=blocks(steps, width) + width * draw(st.integers(0, 1)),
+        row_first=config.array_rows * draw(st.integers(0, 3)),
+        rows=rows,
+        steps=steps,
+        column_base=quarter + width * draw(st.integers(0, 2)),
+        column_source=COLUMN_SOURCES.index(source),
+        bank=draw(st.integers(0, 1)),
+        column_stride=column_blocks + width * draw(st.integers(0, 1)),
+        columns=columns,
+        column_first=column_first,
+        out_channel=out_channel,
+        out_base=2 * quarter + width * draw(st.integers(0, 2)),
+        out_halfwords=halfwords,
+        drain=DRAIN_OPERATIONS.index(operation),
+        out_stride=out_stride,
+        out_row=draw(st.integers(0, width + 1)),
+        skip_base=3 * quarter + width * draw(st.integers(0, 2)),
+        skip_stride=skip_stride,
+        operand_zero=draw(st.integers(-128, 127)) if kind == "uniform" else 0,
+        operand_signed=draw(st.booleans()),
+        zero_point=draw(st.integers(-300, 300)),
+        lo=lo,
+        hi=hi,
+        operand_kind=OPERAND_KINDS.index(kind),
+        operand_bits=draw(st.integers(2, 8)),
+        operand_exponent=exponent,
+        multiplier=draw(st.integers(0, (1 << 15) - 1)),
+        shift=draw(st.integers(8, 18)),
+        old_exponent=draw(st.integers(0, 7)),
+        new_exponent=draw(st.integers(0, 7)),
+        guard=draw(st.integers(0, 7)),
+        code_lo=code_lo,
+        code_hi=code_hi,
+    )
+
+
+@given(data=st.data(), config=configs, seed=seeds)
+@EXAMPLES
+def test_gemm_is_the_oracle_on_every_byte_of_the_buffer(data: Any, config: AcceleratorConfig, seed: int) -> None:
+    one = data.draw(gemms(config))
+    state = random_state(config, seed)
+    rng = np.random.default_rng(seed)
+    state.codebook.mantissa[:] = rng.integers(-1000, 1000, 256)
+    state.codebook.shift[:] = rng.integers(0, 32, 256)
+    if OPERAND_KINDS[one["operand_kind"]] == "uniform" and not one["operand_signed"]:
+        one = Instruction("gemm", {**one.fields, "operand_zero": abs(one["operand_zero"])})
+    one = decode(encode(one))
+    expected, counts = expected_gemm(state, one)
+    assert execute(one, state) == counts
+    assert (state.activation.words == expected.words).all()
+
+
+def plain_gemm(**fields: Any) -> Instruction:
+    """Four rows, three steps, two columns on ``tiny``."""
+    values = {
+        "row_stride": 8, "rows": 4, "steps": 3, "columns": 2, "out_base": 64, "out_stride": 8, "operand_signed": 1,
+        "lo": -128, "hi": 127, "skip_base": 128, "skip_stride": 8, "column_base": 192, "column_stride": 8,
+    }  # fmt: skip
+    return instruction("gemm", **{**values, **fields})
+
+
+def test_sum_with_bias_wraps_at_32_bits_as_the_hardwares_does() -> None:
+    state = random_state(PRESETS["tiny"], 0)
+    state.activation.words[:] = 1
+    state.weights[:], state.parameters.bias[:] = 1, (1 << 31) - 1
+    state.parameters.multiplier[:], state.parameters.shift[:] = 1 << 14, 38
+    execute(plain_gemm(), state)
+    memory = Memory(state.activation.words)
+    assert memory.get(64, 8, 0, 0, signed=True) == oracle.round_shift((3 - (1 << 31) - 1 + 0) << 14, 38) == -128
+
+
+@pytest.mark.parametrize("change", ["rows written", "codebook loaded"])
+def test_decoded_rows_are_not_reused_after_a_change(change: str) -> None:
+    state = random_state(PRESETS["tiny"], 1)
+    state.parameters.bias[:] = 0
+    one = plain_gemm(operand_kind=OPERAND_KINDS.index("codebook" if change == "codebook loaded" else "uniform"))
+    execute(one, state)
+    if change == "rows written":
+        execute(plain_gemm(out_base=0, row_base=256), state)
+    else:
+        load = instruction("load", target=6, beats=256)
+        execute(load, state)
+    expected, counts = expected_gemm(state, one)
+    assert execute(one, state) == counts
+    assert (state.activation.words == expected.words).all()
+
+
+@given(
+    config=configs, seed=seeds, rows=st.integers(1, 20), columns=st.integers(1, 45), in_row=st.integers(0, 20),
+    out_row=st.integers(0, 20), encoder=st.sampled_from(ENCODER_KINDS[:4]), bits=st.integers(2, 8),
+    exponent=st.integers(0, 8), spread=st.integers(2, 15),
+)  # fmt: skip
+@EXAMPLES
+def test_softmax_is_the_oracle_on_every_byte_of_the_buffer(
+    config: AcceleratorConfig, seed: int, rows: int, columns: int, in_row: int, out_row: int, encoder: str, bits: int,
+    exponent: int, spread: int,
+) -> None:  # fmt: skip
+    state = random_state(config, seed)
+    width, lanes = config.word_bytes, config.softmax_lanes
+    in_stride, out_stride, out_base = -(-2 * columns // width) + 1, blocks(columns + lanes, width), 64 * width
+    expected = Memory(state.activation.words)
+    rng = np.random.default_rng(seed)
+    for r in range(rows):
+        scores = rng.integers(-(1 << spread), 1 << spread, columns).tolist()
+        for c, score in enumerate(scores):
+            expected.put_halfword(out_base * 4, in_stride, in_row + r, c, score)
+    state.activation.words[:] = expected.words
+    fmt: Format
+    if encoder == "two_scale":
+        fmt = TwoScale(bits=bits, exponent=exponent, small_signed=False)
+    elif encoder == "uniform":
+        fmt = Uniform(bits=bits, signed=False)
+    else:
+        fmt = Logarithmic(bits=bits, base="two" if encoder == "log2" else "sqrt_two", max_shift=exponent)
+    before = Memory(expected.words)
+    for r in range(rows):
+        scores = [before.get_halfword(out_base * 4, in_stride, in_row + r, c) for c in range(columns)]
+        for c, p in enumerate(oracle.softmax_row(scores, TABLE)):
+            expected.put(out_base, out_stride, out_row + r, c, oracle.encode_probability(p, fmt))
+        for c in range(columns, lanes * -(-columns // lanes)):
+            expected.put(out_base, out_stride, out_row + r, c, 0)
+    one = instruction(
+        "softmax", in_base=out_base * 4, in_stride=in_stride, in_row=in_row, rows=rows, columns=columns,
+        out_base=out_base, out_stride=out_stride, out_row=out_row, encoder=ENCODER_KINDS.index(encoder), bits=bits,
+        exponent=exponent,
+    )  # fmt: skip
+    assert execute(decode(encode(one)), state) is None
+    assert (state.activation.words == expected.words).all()
+
+
+@given(
+    config=configs, seed=seeds, rows=st.integers(1, 40), channels=st.integers(1, 70), in_row=st.integers(0, 20),
+    out_row=st.integers(0, 20), exponent=st.integers(0, 7), shift=st.integers(0, 31),
+    epsilon=st.integers(0, (1 << 30) - 1), bounds=st.lists(st.integers(-128, 255), min_size=2, max_size=2),
+)  # fmt: skip
+@EXAMPLES
+def test_layernorm_is_the_oracle_on_every_byte_of_the_buffer(
+    config: AcceleratorConfig, seed: int, rows: int, channels: int, in_row: int, out_row: int, exponent: int,
+    shift: int, epsilon: int, bounds: list[int],
+) -> None:  # fmt: skip
+    state = random_state(config, seed)
+    width, lanes = config.word_bytes, config.layernorm_lanes
+    stride, out_base = blocks(channels + lanes, width), 60 * width
+    lo, hi = sorted(bounds)
+    expected, affine = Memory(state.activation.words), state.affine
+    before = Memory(expected.words)
+    for r in range(rows):
+        codes = [before.get(0, stride, in_row + r, c, signed=True) for c in range(channels)]
+        values = [code << (exponent * int(flag)) for code, flag in zip(codes, affine.flag, strict=False)]
+        for c, n in enumerate(oracle.layernorm_normalise(values, epsilon)):
+            scaled = n * int(affine.gamma[c]) + int(affine.beta[c])
+            expected.put(out_base, stride, out_row + r, c, oracle.clamp(oracle.round_shift(scaled, shift), lo, hi))
+        for c in range(channels, lanes * -(-channels // lanes)):
+            expected.put(out_base, stride, out_row + r, c, 0)
+    one = instruction(
+        "layernorm", in_stride=stride, in_row=in_row, rows=rows, channels=channels, out_base=out_base,
+        out_stride=stride, out_row=out_row, exponent=exponent, shift=shift, lo=lo, hi=hi, epsilon=epsilon,
+    )  # fmt: skip
+    assert execute(decode(encode(one)), state) is None
+    assert (state.activation.words == expected.words).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"rows": 0}, "gemm: rows is 0, expected 1 or more"),
+        ({"columns": 5}, "gemm: columns is 5, expected 1 to 4"),
+        ({"steps": 1025}, "gemm: steps is 1025, expected 1 to 1024"),
+        ({"row_first": 2}, "gemm: row_first is 2, expected a multiple of 4"),
+        ({"out_channel": 1}, "gemm: out_channel is 1, expected a multiple of 2"),
+        ({"column_source": 3}, "gemm: column_source is 3, expected 0 to 2"),
+        ({"column_source": 1, "column_first": 3}, "gemm: column_first is 3, expected a multiple of 4"),
+        ({"operand_kind": 5}, "gemm: operand_kind is 5, expected 0 to 4"),
+        ({"operand_kind": 1, "operand_bits": 1}, "gemm: operand of kind two_scale: bits: input should be greater"),
+        ({"row_base": 4}, "the row operand of a gemm begins at word 4, expected a multiple of 8"),
+        ({"row_base": 16384}, "the row operand of a gemm reaches word 16386 of the activation buffer"),
+        ({"out_base": 16384}, "the result of a gemm reaches word 16385 of the.*at most 16383"),
+        ({"drain": 2, "skip_base": 16384}, "the skip of a gemm reaches word"),
+        ({"drain": 2, "shift": 48}, "gemm: shift is 48, expected 0 to 47"),
+        ({"drain": 1, "out_halfwords": 1}, "gemm: out_halfwords is 1 and drain is table, expected none"),
+    ],
+)  # fmt: skip
+def test_gemm_refuses_what_the_hardware_cannot_do(fields: dict[str, int], message: str) -> None:
+    with pytest.raises(HwsimError, match=message):
+        execute(plain_gemm(**fields), random_state(PRESETS["tiny"], 0))
+
+
+def test_gemm_refuses_a_shift_beyond_the_requantisers() -> None:
+    state = random_state(PRESETS["tiny"], 0)
+    state.parameters.shift[1, 1] = 48
+    with pytest.raises(HwsimError, match="gemm: s of a parameter entry of bank 1 is 48, expected 0 to 47"):
+        execute(plain_gemm(bank=1), state)
+
+
+@pytest.mark.parametrize(
+    ("one", "message"),
+    [
+        (instruction("softmax", columns=4), "softmax: rows is 0, expected 1 or more"),
+        (instruction("softmax", rows=4, columns=1025), "softmax: columns is 1025, expected 1 to 1024"),
+        (instruction("softmax", rows=1, columns=4, bits=8, encoder=4), "softmax: encoder is codebook"),
+        (instruction("softmax", rows=1, columns=4, bits=8, encoder=5), "softmax: encoder is 5, expected 0 to 4"),
+        (instruction("softmax", rows=1, columns=4, bits=1), "softmax: encoder two_scale: bits"),
+        (instruction("softmax", rows=1, columns=4, bits=8, exponent=10), "softmax: encoder two_scale: the fine step"),
+        (instruction("layernorm", rows=1, channels=129), "layernorm: channels is 129, expected 1 to 128"),
+        (instruction("layernorm", rows=1, channels=9, in_base=16376), "the rows of a layernorm reaches word 16384"),
+    ],
+)  # fmt: skip
+def test_row_units_refuse_what_the_hardware_cannot_do(one: Instruction, message: str) -> None:
+    with pytest.raises(HwsimError, match=message):
+        execute(one, random_state(PRESETS["tiny"], 0))
