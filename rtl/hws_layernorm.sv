@@ -12,8 +12,8 @@
 // G, B and o are written before the first row, each lane of a beat on its own: param_write_i has a bit a lane.
 // Parameters and configuration hold while a row is inside.
 //
-// Loader, scale and normaliser each work on a row of their own, over two row buffers; see hwsim/units/timing.py for
-// the cycles of a row. The equation follows I-BERT's form (arXiv 2101.01321) with an exact variance.
+// Loader, square root, reciprocal and normaliser each work on a row of their own, over four row buffers; a row adds its
+// beats, or the 25 cycles of its root where that is more; exactly: hwsim/units/timing.py. The equation follows I-BERT's form (arXiv 2101.01321) with an exact variance.
 `default_nettype none
 module hws_layernorm #(
   parameter int Lanes = hws_pkg::LayernormLanes
@@ -41,11 +41,12 @@ module hws_layernorm #(
 );
   localparam int BeatWidth = hws_pkg::BeatWidth;
   localparam int ResidualWidth = hws_pkg::CodeWidth + 1;  // code and flag
-  localparam int BufferDepth = 2 ** (BeatWidth + 1);  // two rows, addressed {bank, beat}
+  localparam int RowBits = hws_pkg::LayernormRowBits;
+  localparam int BufferDepth = 2 ** (RowBits + BeatWidth);  // addressed {bank, beat}
 
   logic load_last, release_row;
   logic buffer_write, buffer_read;
-  logic [BeatWidth:0] buffer_write_address, buffer_read_address;
+  logic [RowBits+BeatWidth-1:0] buffer_write_address, buffer_read_address;
   logic [Lanes*ResidualWidth-1:0] buffer_write_data, buffer_read_data;
 
   logic sums_valid, scale_valid, scale_ready;
@@ -54,12 +55,12 @@ module hws_layernorm #(
   logic [hws_pkg::ReciprocalWidth-1:0] scale_reciprocal;
   logic [hws_pkg::BitLengthWidth-1:0] scale_length;
 
-  // A row holds its buffer from its last beat's arrival until it has been read for normalising. A third row waits outside.
-  logic [1:0] rows_held_q;
+  // A row holds its buffer from its last beat's arrival until it has been read for normalising. The row after those waits outside.
+  logic [RowBits:0] rows_held_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) rows_held_q <= '0;
-    else rows_held_q <= rows_held_q + 2'(load_last) - 2'(release_row);
+    else rows_held_q <= rows_held_q + (RowBits + 1)'(load_last) - (RowBits + 1)'(release_row);
   end
 
   hws_layernorm_load #(
@@ -72,7 +73,7 @@ module hws_layernorm #(
     .param_write_i,
     .param_beat_i,
     .param_flag_i,
-    .space_i(!rows_held_q[1]),
+    .space_i(!rows_held_q[RowBits]),
     .load_last_o(load_last),
     .in_valid_i,
     .in_ready_o,

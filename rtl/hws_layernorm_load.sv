@@ -5,7 +5,7 @@
 //
 // y: 15 bits, S1: 25 bits, S2: 39 bits for 1,024 channels. y**2 is q**2 << 2 * r * o, so the square is that of 8 bits.
 // Stages: _q code, flag (buffer write); _q2 value, square; _q3 sums. out_valid is high for one cycle, 3 cycles after the
-// last beat; there is no ready, because at most two rows are inside and each stage behind holds one.
+// last beat; there is no ready, because hws_layernorm_scale has a place for each row that is inside.
 `default_nettype none
 module hws_layernorm_load #(
   parameter int Lanes = hws_pkg::LayernormLanes
@@ -23,7 +23,7 @@ module hws_layernorm_load #(
   output      logic                                            in_ready_o,
   input  wire logic [            Lanes*hws_pkg::CodeWidth-1:0] in_code_i,
   output      logic                                            buffer_write_o,
-  output      logic [                    hws_pkg::BeatWidth:0] buffer_address_o,
+  output      logic [hws_pkg::LayernormRowBits+hws_pkg::BeatWidth-1:0] buffer_address_o,
   output      logic [        Lanes*(hws_pkg::CodeWidth+1)-1:0] buffer_data_o,
   output      logic                                            out_valid_o,
   output      logic [                   hws_pkg::SumWidth-1:0] out_sum_o,
@@ -36,10 +36,11 @@ module hws_layernorm_load #(
   localparam int SumWidth = hws_pkg::SumWidth;
   localparam int SquareSumWidth = hws_pkg::SquareSumWidth;
 
-  logic accept, last, bank;
+  logic accept, last;
+  logic [hws_pkg::LayernormRowBits-1:0] bank, bank_q;
   logic [Lanes-1:0] keep, keep_q;
   logic [BeatWidth-1:0] beat, beat_q;
-  logic bank_q, valid_q, valid_q2, valid_q3, first_q, first_q2, last_q, last_q2;
+  logic valid_q, valid_q2, valid_q3, first_q, first_q2, last_q, last_q2;
   logic [SumWidth-1:0] sum_q3, beat_sum;
   logic [SquareSumWidth-1:0] square_sum_q3, beat_square_sum;
   logic [ ValueWidth-1:0] value_q2 [Lanes];
@@ -56,7 +57,8 @@ module hws_layernorm_load #(
 
   hws_row_beats #(
     .Lanes(Lanes),
-    .ColumnsMax(hws_pkg::LayernormChannelsMax)
+    .ColumnsMax(hws_pkg::LayernormChannelsMax),
+    .BankBits(hws_pkg::LayernormRowBits)
   ) u_beats (
     .clk_i,
     .rst_ni,

@@ -29,7 +29,7 @@ module hws_layernorm_normalise #(
   input  wire logic [       hws_pkg::BitLengthWidth-1:0] in_length_i,
   output      logic                                      release_o,
   output      logic                                      buffer_read_o,
-  output      logic [              hws_pkg::BeatWidth:0] buffer_address_o,
+  output      logic [hws_pkg::LayernormRowBits+hws_pkg::BeatWidth-1:0] buffer_address_o,
   input  wire logic [  Lanes*(hws_pkg::CodeWidth+1)-1:0] buffer_data_i,
   output      logic                                      out_valid_o,
   input  wire logic                                      out_ready_i,
@@ -41,7 +41,8 @@ module hws_layernorm_normalise #(
   localparam int ResidualWidth = hws_pkg::CodeWidth + 1;
   localparam int OutWidth = hws_pkg::OutWidth;
 
-  logic active_q, advance, start, last, bank;
+  logic active_q, advance, start, last;
+  logic [hws_pkg::LayernormRowBits-1:0] bank;
   logic [BeatWidth-1:0] beat, beat_q, beat_q2, beat_q3;
   logic [Lanes-1:0] keep, keep_q, keep_q2, keep_q3, keep_q4, keep_q5;
   logic valid_q, valid_q2, valid_q3, valid_q4, valid_q5, valid_q6;
@@ -61,7 +62,8 @@ module hws_layernorm_normalise #(
 
   hws_row_beats #(
     .Lanes(Lanes),
-    .ColumnsMax(hws_pkg::LayernormChannelsMax)
+    .ColumnsMax(hws_pkg::LayernormChannelsMax),
+    .BankBits(hws_pkg::LayernormRowBits)
   ) u_beats (
     .clk_i,
     .rst_ni,

@@ -25,6 +25,8 @@ PE_STAGES = 2
 """Operand to product, product to sum; ``hws_pe_array`` has an operand register before them."""
 REQUANTIZER_STAGES = 3
 """Bias, product, round and clamp."""
+LAYERNORM_ROWS = 4
+"""Row buffers of ``hws_layernorm``: as many as keep the square root busy at every length of a row."""
 LAYERNORM_STATISTICS_STAGES = 5
 """Code, value and square, sums, products of the sums, variance: the last beat of a row to the radicand."""
 LAYERNORM_NORMALISE_STAGES = 6
@@ -135,24 +137,25 @@ def gemm_cycles(rows: int, columns: int, depth: int, copies: int, config: Accele
 
 
 def layernorm_cycles(rows: int, channels: int, config: AcceleratorConfig) -> int:
-    """Cycles of ``rows`` rows through the loader, the statistics and the normaliser, over two row buffers.
+    """Cycles of ``rows`` rows through the loader, the statistics and the normaliser, over four row buffers.
 
-    The loader takes row i + 2 into the buffer that row i has left. Square root and reciprocal are serial, and each
-    holds one row, so two rows may be between loader and normaliser.
+    The loader takes row i + 4 into the buffer that row i has left. Square root and reciprocal are serial, and each
+    holds one row; others wait in front of them. In the long run a row adds its beats, or the 25 cycles of its root
+    where that is more.
     """
     if not 1 <= channels <= config.layernorm_channels_max:
         raise ValueError(f"channels must be 1 to {config.layernorm_channels_max}, not {channels}")
     _require_positive(rows=rows)
     beats = -(-channels // config.layernorm_lanes)
-    buffer_free = [0, 0]
+    buffer_free = [0] * LAYERNORM_ROWS
     load = divide = normalise = 0  # of the row before: cycle after its load, start of its division, of its normalising
     for row in range(rows):
-        load = max(load, buffer_free[row % 2]) + beats
+        load = max(load, buffer_free[row % LAYERNORM_ROWS]) + beats
         root = max(load - 1 + LAYERNORM_STATISTICS_STAGES, divide)
         divide = max(root + RADICAND_BITS // 2 + 1, normalise)
         ready = divide + RECIPROCAL_BITS + 1
         normalise = max(ready, normalise + beats) if row else ready
-        buffer_free[row % 2] = normalise + beats + 1
+        buffer_free[row % LAYERNORM_ROWS] = normalise + beats + 1
     return normalise + beats + LAYERNORM_NORMALISE_STAGES + 1
 
 

@@ -129,8 +129,9 @@ def largest_case() -> LayerCase:
 def cases_layernorm() -> list[LayerCase]:
     rng = random.Random(3)
     cases = corner_cases()
-    # one channel, ragged last beats, rows longer and shorter than the serial units take
-    shapes = [(3, 1), (3, 2), (4, LANES - 1 or 1), (4, LANES), (5, LANES + 1), (7, 3 * LANES + 1), (3, 96), (2, 128)]
+    # one channel, ragged last beats; more rows than there are buffers, of less and more beats than the root takes
+    shapes = [(9, 1), (3, 2), (4, LANES - 1 or 1), (4, LANES), (12, LANES + 1), (7, 3 * LANES + 1), (3, 96), (2, 128)]
+    shapes += [(9, beats * LANES) for beats in (23, 24, 25, 26, 31)]
     for i, (rows, channels) in enumerate(shapes):
         layer = random_layer(rng, channels, i % 8, 10 + i, [INT8, UINT8, INT16][i % 3])
         cases.append(layer_case(f"{rows} rows of {channels}", layer, random_rows(rng, rows, channels), seed=i))
@@ -141,7 +142,7 @@ def random_cases(seed: int, count: int) -> list[LayerCase]:
     rng = random.Random(seed)
     cases = []
     for i in range(count):
-        rows, channels = rng.randint(1, 6), rng.randint(1, 7 * LANES)
+        rows, channels = rng.randint(1, 10), rng.randint(1, 7 * LANES)
         layer = random_layer(rng, channels, rng.randint(0, 7), rng.randint(6, 24), rng.choice([INT8, UINT8, INT16]))
         cases.append(layer_case(f"{rows} rows of {channels}", layer, random_rows(rng, rows, channels), seed=i))
     return cases

@@ -30,6 +30,13 @@ def test_rows_of_layernorm_overlap() -> None:
     assert timing.layernorm_cycles(50, 96, EDGE) < 25 * one
 
 
+@pytest.mark.parametrize("beats", [1, 2, 12, 24, 25, 26, 27, 48, 128])
+def test_the_root_or_the_beats_set_the_pace_of_layernorm(beats: int) -> None:
+    channels = beats * EDGE.layernorm_lanes
+    hundred, thousand = (timing.layernorm_cycles(rows, channels, EDGE) for rows in (100, 1000))
+    assert thousand - hundred == 900 * max(beats, timing.isqrt_cycles(2) - timing.isqrt_cycles(1))
+
+
 def test_large_products_take_no_time() -> None:
     assert timing.gemm_cycles(10**6, 10**6, 768, 1000, EDGE) > 10**14
 
