@@ -8,10 +8,14 @@ Nothing here is shared with ``hwsim.units``: only the network's data are.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from hwsim.formats import TwoScale, Uniform
+from hwsim.formats import Codebook, Logarithmic, TwoScale, Uniform
+
+CodeFormat = Uniform | TwoScale | Logarithmic | Codebook
 
 EXACT_LIMIT = 2**53
 ACCUMULATOR_LIMIT = 2**31
@@ -26,13 +30,33 @@ def round_shift(x: Tensor, shift: Tensor | int) -> Tensor:
     return (x + half).bitwise_right_shift_(s)
 
 
-def terms(codes: Tensor, fmt: Uniform | TwoScale) -> Tensor:
+def terms(codes: Tensor, fmt: CodeFormat) -> Tensor:
     """``mantissa << shift`` of each code, float64 that holds integers."""
     if isinstance(fmt, Uniform):
         return (codes - fmt.zero_point).double()
+    if isinstance(fmt, Logarithmic):
+        return log_terms(fmt)[codes]
+    if isinstance(fmt, Codebook):
+        return torch.ldexp(torch.tensor(fmt.mantissas).double(), torch.tensor(fmt.shifts))[codes]
     table = fmt.terms()
     values = table.mantissa.astype("int64") << table.shift.astype("int64")
     return torch.from_numpy(values.astype("float64"))[codes]
+
+
+def log_terms(fmt: Logarithmic) -> Tensor:
+    """Value of each logarithmic code, float64[2**bits]: 0 for the top code and where an integer cannot hold it."""
+    q = torch.arange(1 << fmt.bits)
+    if fmt.base == "two":
+        values = torch.ldexp(torch.ones(len(q), dtype=torch.float64), fmt.max_shift - q)
+        smallest = 1
+    else:
+        # two codes an octave: 128 and, one shift lower, 181 in place of 128 * sqrt(2)
+        steps = (q + 1) // 2
+        values = torch.ldexp(torch.where(q % 2 == 1, 181.0, 128.0).double(), fmt.max_shift - steps)
+        smallest = 128
+    values[values < smallest] = 0
+    values[-1] = 0
+    return values
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
@@ -75,14 +99,33 @@ def reciprocal(divisor: Tensor) -> Tensor:
     return (torch.ones_like(z) << (z + 15)) // divisor
 
 
-def encode_probability(p: Tensor, fmt: Uniform | TwoScale) -> Tensor:
+def encode_probability(p: Tensor, fmt: CodeFormat) -> Tensor:
     """Codes of Q0.16 probabilities, each payload rounded from ``p`` itself."""
+    if isinstance(fmt, Logarithmic):
+        ends = log_ends(fmt)
+        q = len(ends) - torch.bucketize(p, ends.flip(0), right=True)
+        return torch.where(q == len(ends), (1 << fmt.bits) - 1, q)
+    if isinstance(fmt, Codebook):
+        return torch.bucketize(p, torch.tensor(fmt.thresholds), right=True)
     if isinstance(fmt, Uniform):
         return round_shift(p, PROBABILITY_BITS - fmt.bits).clamp_(max=(1 << fmt.bits) - 1)
     n = fmt.payload_bits
     fine = round_shift(p, PROBABILITY_BITS - n - fmt.exponent)
     coarse = round_shift(p, PROBABILITY_BITS - n).clamp_(max=(1 << n) - 1)
     return torch.where(fine < (1 << n), fine, coarse + (1 << n))
+
+
+def log_ends(fmt: Logarithmic) -> Tensor:
+    """Smallest probability of each code that has a value, int64, falling: ``ceil(2**16 * base**-(q + 1/2))``."""
+    ends = []
+    for q in range(int((log_terms(fmt) > 0).sum())):
+        if fmt.base == "two":
+            square = 2**31 >> 2 * q
+            ends.append(math.isqrt(square) + 1)
+        else:
+            fourth_power = 2**63 >> 2 * q
+            ends.append(math.isqrt(math.isqrt(fourth_power)) + 1)
+    return torch.tensor(ends)
 
 
 def bit_length(x: Tensor) -> Tensor:

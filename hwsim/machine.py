@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hwsim.compiler.program import OperandCounts, Program
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Terms, TwoScale, Uniform, storage_dtype
+from hwsim.formats import ChannelTwoScale, Codebook, Logarithmic, Terms, TwoScale, Uniform, storage_dtype
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -30,8 +30,12 @@ from hwsim.network import (
     Softmax,
     Table,
 )
+from hwsim.units.decoder_codebook import decode_codebook
+from hwsim.units.decoder_log import decode_log
 from hwsim.units.decoder_two_scale import decode_two_scale
 from hwsim.units.decoder_uniform import decode_uniform
+from hwsim.units.encoder_codebook import encode_codebook
+from hwsim.units.encoder_log import encode_log
 from hwsim.units.encoder_two_scale import encode_two_scale
 from hwsim.units.im2col import im2col
 from hwsim.units.layernorm import layernorm
@@ -182,10 +186,18 @@ class Machine:
         scores = image.tensors[layer.input]
         rows = scores.reshape(-1, scores.shape[-1]).astype(np.int16, copy=False)
         probabilities = softmax(rows, self.network.arrays["exp2_table"])
-        fmt = self.network.tensor(layer.output).format
+        return self._encoded(probabilities, layer.output).reshape(scores.shape)
+
+    def _encoded(self, probabilities: NDArray[np.int32], tensor: str) -> NDArray[np.uint8]:
+        """Codes of Q0.16 probabilities in the format of a tensor."""
+        fmt = self.network.tensor(tensor).format
         if isinstance(fmt, TwoScale):
-            return encode_two_scale(probabilities, fmt).reshape(scores.shape)
-        return encode_uniform(probabilities, self._uniform(layer.output)).reshape(scores.shape)
+            return encode_two_scale(probabilities, fmt)
+        if isinstance(fmt, Logarithmic):
+            return encode_log(probabilities, fmt)
+        if isinstance(fmt, Codebook):
+            return encode_codebook(probabilities, fmt)
+        return encode_uniform(probabilities, self._uniform(tensor))
 
     def _attention_values(self, layer: AttentionValues, image: _Image) -> Array:
         _, _, v = _heads(image.tensors[layer.values], layer.heads)
@@ -226,6 +238,10 @@ class Machine:
         fmt = self.network.tensor(tensor).format
         if isinstance(fmt, TwoScale):
             terms = decode_two_scale(cast("NDArray[np.uint8]", codes), fmt)
+        elif isinstance(fmt, Logarithmic):
+            terms = decode_log(cast("NDArray[np.uint8]", codes), fmt)
+        elif isinstance(fmt, Codebook):
+            terms = decode_codebook(cast("NDArray[np.uint8]", codes), fmt)
         else:
             terms = decode_uniform(codes, self._uniform(tensor))
         counts = image.counts.setdefault(instruction, np.zeros(3, np.int64))

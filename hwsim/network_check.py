@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Format, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, TwoScale, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -190,10 +190,17 @@ class _Check:
         self._shape(where, layer.output, self.network.tensor(layer.input).shape)
         fmt = self._uniform(where, layer.input)
         out = self.network.tensor(layer.output).format
-        if not (isinstance(out, TwoScale) or (isinstance(out, Uniform) and not out.signed and out.bits <= 8)):
-            self._format(where, layer.output, "two_scale, or uniform, unsigned, of at most 8 bits")
-        self._array(where, f"{layer.name}.table", np.uint8, (1 << fmt.bits,))
+        is_wide = isinstance(out, Uniform) and (out.signed or out.bits > 8)
+        if is_wide or isinstance(out, ChannelTwoScale) or (isinstance(out, Codebook) and out.thresholds):
+            expected = "two_scale, logarithmic, codebook without thresholds, or uniform, unsigned, of at most 8 bits"
+            self._format(where, layer.output, expected)
+        table = self._array(where, f"{layer.name}.table", np.uint8, (1 << fmt.bits,))
         self._values(where, f"{layer.name}.table", 0, (1 << out.bits) - 1)
+        if isinstance(out, Logarithmic) and ((table > out.largest_code) & (table != out.zero_code)).any():
+            self._fail(
+                f"{where}: array {layer.name}.table", "holds a code without a value",
+                f"codes up to {out.largest_code}, or {out.zero_code} for zero",
+            )  # fmt: skip
 
     def _residual(self, layer: Residual) -> None:
         where = f"layer {layer.name}"
@@ -234,15 +241,19 @@ class _Check:
     def _row_operand(self, where: str, name: str) -> None:
         fmt = self.network.tensor(name).format
         if isinstance(fmt, ChannelTwoScale) or (isinstance(fmt, Uniform) and fmt.bits > 15):
-            self._format(where, name, "two_scale, or uniform of at most 15 bits")
+            self._format(where, name, "two_scale, logarithmic, codebook, or uniform of at most 15 bits")
 
     def _probabilities(self, where: str, name: str) -> None:
         fmt = self.network.tensor(name).format
         fits_uniform = isinstance(fmt, Uniform) and fmt.bits <= 8 and not fmt.signed and fmt.zero_point == 0
         fits_two_scale = isinstance(fmt, TwoScale) and not fmt.small_signed and fmt.payload_bits + fmt.exponent <= 16
-        if not (fits_uniform or fits_two_scale):
-            expected = "two_scale, not small_signed, with bits - 1 + exponent at most 16, or uniform, at most 8 bits, "
-            self._format(where, name, expected + "unsigned, zero point 0")
+        fits_codebook = isinstance(fmt, Codebook) and fmt.thresholds and fmt.mantissas[0] >= 0  # sorted: all are
+        if not (fits_uniform or fits_two_scale or fits_codebook or isinstance(fmt, Logarithmic)):
+            expected = (
+                "two_scale, not small_signed, with bits - 1 + exponent at most 16, or uniform, at most 8 bits,"
+                " unsigned, zero point 0, or logarithmic, or codebook with thresholds and without negative mantissas"
+            )
+            self._format(where, name, expected)
 
     def _stream(self, where: str, name: str) -> None:
         spec = self.network.tensor(name)
@@ -311,4 +322,5 @@ def _is_signed(fmt: Format, bits: int | None) -> bool:
 
 
 def _describe(fmt: Format) -> str:
-    return ", ".join(f"{key} {value}" for key, value in fmt.model_dump().items())
+    said = {key: f"of {len(value)}" if isinstance(value, tuple) else value for key, value in fmt.model_dump().items()}
+    return ", ".join(f"{key} {value}" for key, value in said.items())

@@ -11,10 +11,12 @@ from hwsim.formats import Codebook
 ONE = 1 << 16
 
 
-def random_codebook(rng: random.Random, bits: int, mantissa_bits: int = 9, shift_max: int = 15) -> Codebook:
-    """Any sorted entries, signed, and any sorted thresholds, equal ones among both."""
+def random_codebook(
+    rng: random.Random, bits: int, mantissa_bits: int = 9, shift_max: int = 15, *, signed: bool = True
+) -> Codebook:
+    """Any sorted entries and any sorted thresholds, equal ones among both."""
     top = (1 << (mantissa_bits - 1)) - 1
-    entries = [(rng.randint(-top - 1, top), rng.randint(0, shift_max)) for _ in range(1 << bits)]
+    entries = [(rng.randint(-top - 1 if signed else 0, top), rng.randint(0, shift_max)) for _ in range(1 << bits)]
     entries.sort(key=lambda entry: entry[0] << entry[1])
     thresholds = sorted(rng.getrandbits(rng.randint(1, 17)) for _ in range((1 << bits) - 1))
     mantissas, shifts = zip(*entries, strict=True)

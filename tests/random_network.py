@@ -7,6 +7,7 @@ as ``DEIT_TINY`` for the benchmark; its weights are random, so its speed is mean
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import ChannelTwoScale, Format, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, TwoScale, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -31,6 +32,7 @@ from hwsim.network import (
     TensorSpec,
 )
 from tests import oracle
+from tests.codebooks import random_codebook, tanq_codebook
 
 SIGNED_16 = Uniform(bits=16, signed=True)
 WEIGHT_DEVIATION = 40
@@ -72,10 +74,13 @@ def random_shape(rng: np.random.Generator) -> Shape:
     )
 
 
-def random_network(seed: int, **changes: Any) -> Network:
-    """Small random network; ``changes`` replace sizes of its ``Shape``."""
+def random_network(seed: int, *, many_shifts: bool = True, **changes: Any) -> Network:
+    """Small random network; ``changes`` replace sizes of its ``Shape``.
+
+    ``many_shifts`` draws logarithmic and codebook formats too, which two accumulators cannot hold.
+    """
     rng = np.random.default_rng(seed)
-    return vit_network(replace(random_shape(rng), **changes), rng)
+    return vit_network(replace(random_shape(rng), **changes), rng, many_shifts=many_shifts)
 
 
 def random_images(network: Network, count: int, seed: int) -> NDArray[np.uint8]:
@@ -90,24 +95,37 @@ def multiplier(ratio: float) -> tuple[int, int]:
     return min((1 << 15) - 1, math.floor(ratio * (1 << shift))), shift
 
 
-def gelu_table(fmt: Uniform, out: TwoScale | Uniform, scale: float) -> NDArray[np.uint8]:
-    """Entries for a pre-activation of the given scale; a fine step of the output is one unit of the input."""
+def gelu_table(fmt: Uniform, out: TwoScale | Uniform | Logarithmic | Codebook, scale: float) -> NDArray[np.uint8]:
+    """Entries for a pre-activation of the given scale; a fine step of the output is one unit of the input.
+
+    Logarithmic codes are those of what lies above the smallest value, as a part of the largest one; a codebook's are
+    the nearest levels, its largest one standing for the largest value.
+    """
     step = Fraction(scale)
     values = [Fraction(0.5 * x * (1 + math.erf(x / math.sqrt(2)))) for x in _codes(fmt) * scale]
+    if isinstance(out, Logarithmic):
+        span = max(values) - min(values)
+        parts = [math.floor((x - min(values)) / span * 65536) for x in values]
+        return np.array([oracle.encode_probability(p, out) for p in parts], np.uint8)
+    if isinstance(out, Codebook):
+        levels = _term_values(out)
+        wanted = np.array([float(x / max(values)) for x in values]) * np.abs(levels).max()
+        return np.abs(wanted[:, None] - levels).argmin(1).astype(np.uint8)
     if isinstance(out, TwoScale):
         return np.array([oracle.encode_two_scale_signed(x, step, out) for x in values], np.uint8)
     codes = [oracle.clamp(oracle.round_fraction(x / step) + out.zero_point, out.minimum, out.maximum) for x in values]
     return np.array(codes, np.uint8)
 
 
-def vit_network(shape: Shape, rng: np.random.Generator) -> Network:
+def vit_network(shape: Shape, rng: np.random.Generator, *, many_shifts: bool = False) -> Network:
     """Random vision transformer in the layer order of a timm ViT."""
-    return _Builder(shape, rng).build()
+    return _Builder(shape, rng, many_shifts).build()
 
 
 class _Builder:
-    def __init__(self, shape: Shape, rng: np.random.Generator) -> None:
+    def __init__(self, shape: Shape, rng: np.random.Generator, many_shifts: bool) -> None:
         self.shape, self.rng = shape, rng
+        self.format_rng = rng.spawn(1)[0] if many_shifts else None  # of its own, so that all else stays the same
         self.layers: list[Layer] = []
         self.tensors: dict[str, TensorSpec] = {}
         self.arrays: dict[str, NDArray[Any]] = {}
@@ -154,6 +172,7 @@ class _Builder:
         fmt: Format = TwoScale(bits=8, exponent=int(rng.integers(2, 8)), small_signed=False)
         if rng.random() < 0.2:
             fmt = Uniform(bits=int(rng.integers(6, 9)), signed=False)
+        fmt = self._many_shifts(is_probability=True) or fmt
         probabilities = self._add(
             Softmax(name=f"{name}.softmax", output=f"{name}.softmax.out", input=scores), square, fmt
         )
@@ -166,8 +185,7 @@ class _Builder:
             (self.tokens, s.channels),
             self._unsigned(8),
         )  # fmt: skip
-        one = 1 << (fmt.payload_bits + fmt.exponent if isinstance(fmt, TwoScale) else fmt.bits)
-        self._multipliers(f"{name}.values", 2 / one, s.channels)
+        self._multipliers(f"{name}.values", 2 / _value_of_one(fmt), s.channels)
         return context
 
     def _linear(self, name: str, source: str, columns: int, fmt: Uniform, deviation: float) -> str:
@@ -182,11 +200,28 @@ class _Builder:
         return self._add(Linear(name=name, output=f"{name}.out", input=source), (rows, columns), fmt)
 
     def _table(self, name: str, source: str, fmt: Uniform) -> str:
-        out: TwoScale | Uniform = TwoScale(bits=8, exponent=int(self.rng.integers(0, 5)), small_signed=True)
+        out: Any = TwoScale(bits=8, exponent=int(self.rng.integers(0, 5)), small_signed=True)
         if self.rng.random() < 0.2:
             out = self._unsigned(8)
+        out = self._many_shifts(is_probability=False) or out
         self.arrays[f"{name}.table"] = gelu_table(fmt, out, 4 / fmt.maximum)
         return self._add(Table(name=name, output=f"{name}.out", input=source), self.tensors[source].shape, out)
+
+    def _many_shifts(self, *, is_probability: bool) -> Logarithmic | Codebook | None:
+        """Every second time a logarithmic or a codebook format, of terms that 32-bit accumulators hold."""
+        rng = self.format_rng
+        if rng is None or rng.random() < 0.5:
+            return None
+        bits = int(rng.integers(2, 9))
+        if rng.random() < 0.5:
+            base = str(rng.choice(["two", "sqrt_two"]))
+            max_shift = int(rng.integers(1, 16 if base == "two" else 12))
+            return Logarithmic.model_validate({"bits": bits, "base": base, "max_shift": max_shift})
+        draw = random.Random(int(rng.integers(1 << 30)))
+        if is_probability and rng.random() < 0.5:
+            return tanq_codebook(bits, float(rng.uniform(0.8, 1.5)), int(rng.integers(8, 16)))
+        book = random_codebook(draw, bits, shift_max=int(rng.integers(0, 10)), signed=not is_probability)
+        return book if is_probability else book.model_copy(update={"thresholds": ()})
 
     def _residual(self, name: str, branch_name: str, source: str, skip: str | None) -> str:
         rng, guard_bits = self.rng, int(self.rng.integers(0, 5))
@@ -256,4 +291,19 @@ def _codes(fmt: Uniform) -> NDArray[np.int64]:
 
 def _deviation(fmt: Format) -> float:
     """Rough deviation of the decoded values of a tensor, in units of its fine step."""
+    if isinstance(fmt, Logarithmic | Codebook):
+        return float(_term_values(fmt).std())
     return 30.0 if isinstance(fmt, Uniform) else 20.0
+
+
+def _term_values(fmt: Logarithmic | Codebook) -> NDArray[np.int64]:
+    return np.array([oracle.term_value(oracle.decode(code, fmt)) for code in range(1 << fmt.bits)])
+
+
+def _value_of_one(fmt: Format) -> int:
+    """What a probability of 1 decodes to, or nearly."""
+    if isinstance(fmt, TwoScale):
+        return 1 << (fmt.payload_bits + fmt.exponent)
+    if isinstance(fmt, Uniform):
+        return 1 << fmt.bits
+    return max(1, oracle.term_value(oracle.decode(oracle.encode_probability(1 << 16, fmt), fmt)))

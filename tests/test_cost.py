@@ -17,7 +17,8 @@ from hwsim.cost.energy import COMPONENTS, instruction_energy
 from hwsim.cost.energy_table import energy_table_names, load_energy_table
 from hwsim.cost.estimate import estimate
 from hwsim.errors import HwsimError
-from hwsim.formats import Uniform
+from hwsim.formats import Logarithmic, Uniform
+from tests.codebooks import tanq_codebook
 from tests.handmade import EIGHT, IMAGES, NO_TRAFFIC, ONE_COPY, TWO_SCALE, gemm, program, whole_cost
 
 TINY = load_preset("tiny")
@@ -111,6 +112,8 @@ def test_decoders_cost_what_they_do() -> None:
     assert path.decode(EIGHT) == 0
     assert path.decode(Uniform(bits=8, signed=False, zero_point=3)) == path.table.add_aj(9)
     assert path.decode(TWO_SCALE) == path.table.shift_aj(13, 1) > 0
+    assert path.decode(Logarithmic(bits=4, base="two", max_shift=9)) == path.table.add_aj(4) > 0
+    assert path.decode(tanq_codebook(4, 1.4, 12)) == 13 * path.table.sram_read_bit_aj(256 * 13 // 8) > 0
 
 
 def test_counts_must_fit_the_product() -> None:

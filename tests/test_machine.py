@@ -37,7 +37,7 @@ def test_every_tensor_of_a_random_network_equals_the_oracle(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_two_accumulator_array_equals_the_oracle(seed: int) -> None:
-    network = random_network(seed)
+    network = random_network(seed, many_shifts=False)
     assert_equals_oracle(network, random_images(network, 1, seed), "pe_style=two_accumulator")
 
 
@@ -46,6 +46,7 @@ def test_two_accumulator_array_equals_the_oracle(seed: int) -> None:
 def test_every_tensor_of_many_random_networks_equals_the_oracle(seed: int) -> None:
     network = random_network(seed)
     assert_equals_oracle(network, random_images(network, 2, seed), "pe_style=shift")
+    network = random_network(seed, many_shifts=False)
     assert_equals_oracle(network, random_images(network, 2, seed), "pe_style=two_accumulator")
 
 
@@ -59,7 +60,7 @@ def test_random_networks_do_not_saturate_everywhere() -> None:
     network = random_network(3, patch=4, size=12, channels=12, heads=2, hidden=16)
     trace = Machine(compiled(network)).run(random_images(network, 4, 0), trace=True).trace
     for name, tensor in trace.items():
-        assert len(np.unique(tensor)) > 5, name
+        assert len(np.unique(tensor)) > min(5, 1 << network.tensor(name).format.bits >> 1), name
 
 
 def test_result_does_not_depend_on_what_runs_beside_it() -> None:

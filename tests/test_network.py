@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hwsim.errors import HwsimError
+from hwsim.formats import Logarithmic
 from hwsim.network import ARRAYS_NAME, JSON_NAME, Network, load_network, save_network
 from tests.random_network import random_network
 
@@ -166,6 +167,7 @@ def swap_first_layers(manifest: Json) -> None:
 
 
 UNIFORM_8 = {"kind": "uniform", "bits": 8, "signed": True, "zero_point": 0}
+LEVELS = {"bits": 2, "mantissas": [0, 1, 2, 3], "shifts": [0, 0, 0, 0]}
 UNIFORM_16 = {"kind": "uniform", "bits": 16, "signed": True, "zero_point": 0}
 ATTENTION = f"{BLOCK}.attn"
 
@@ -233,7 +235,32 @@ ATTENTION = f"{BLOCK}.attn"
         ),
         (
             set_format(f"{BLOCK}.mlp.gelu.out", **UNIFORM_8),
-            "expected two_scale, or uniform, unsigned, of at most 8 bits",
+            "expected two_scale, logarithmic, codebook without thresholds, or uniform, unsigned, of at most 8 bits",
+        ),
+        (
+            set_format(f"{BLOCK}.mlp.gelu.out", kind="codebook", **LEVELS, thresholds=[1, 2, 3]),
+            "mantissas of 4, shifts of 4, thresholds of 3, expected two_scale, logarithmic, codebook without thr",
+        ),
+        (
+            set_format(f"{BLOCK}.mlp.gelu.out", kind="channel_two_scale", bits=8, exponent=1),
+            "exponent 1, expected two_scale, logarithmic, codebook without thresholds",
+        ),
+        (
+            set_format(f"{ATTENTION}.softmax.out", kind="codebook", **LEVELS),
+            "thresholds of 0, expected two_scale, not small_signed, with bits - 1 + exponent at most 16, or uniform",
+        ),
+        (
+            set_format(
+                f"{ATTENTION}.softmax.out",
+                kind="codebook",
+                **{**LEVELS, "mantissas": [-1, 0, 1, 2]},
+                thresholds=[1, 2, 3],
+            ),
+            "thresholds of 3, expected two_scale, not small_signed, with bits - 1 + exponent at most 16, or uniform",
+        ),
+        (
+            set_format("norm.out", kind="logarithmic", bits=8, base="two", max_shift=3),
+            "layer norm: tensor norm.out has format kind logarithmic, bits 8, base two, max_shift 3, expected uniform",
         ),
         (
             set_format(f"{BLOCK}.mlp.fc1.out", kind="uniform", bits=5, signed=True),
@@ -316,6 +343,22 @@ def test_table_entry_beyond_its_format_is_refused(network: Network, tmp_path: Pa
     network.arrays[f"{BLOCK}.mlp.gelu.table"][5] = 128
     save_network(Network(manifest, network.arrays), tmp_path)
     assert "expected values in 0..127" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(("code", "is_refused"), [(4, False), (5, True), (254, True), (255, False)])
+def test_logarithmic_code_without_a_value_is_refused(
+    network: Network, tmp_path: Path, code: int, is_refused: bool
+) -> None:
+    tensors, name = network.manifest.tensors, f"{BLOCK}.mlp.gelu.out"
+    fmt = Logarithmic(bits=8, base="sqrt_two", max_shift=2)
+    tensors = tensors | {name: tensors[name].model_copy(update={"format": fmt})}
+    network.arrays[f"{BLOCK}.mlp.gelu.table"][:] = fmt.zero_code
+    network.arrays[f"{BLOCK}.mlp.gelu.table"][3] = code
+    save_network(Network(network.manifest.model_copy(update={"tensors": tensors}), network.arrays), tmp_path)
+    if is_refused:
+        assert "table holds a code without a value, expected codes up to 4, or 255 for zero" in refusal(tmp_path)
+    else:
+        assert load_network(tmp_path).tensor(name).format == fmt
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from hwsim.cost.energy import COMPONENTS
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Format, Logarithmic, TwoScale, Uniform
 from hwsim.images import ImageSet
 from hwsim.report.figures import energy_figure, layers_figure, svg, timeline_figure
 from hwsim.report.files import check_outputs, write_json, write_text
@@ -25,6 +25,7 @@ from hwsim.report.page import render_page
 from hwsim.report.result import RunReport
 from hwsim.report.terminal import print_run
 from hwsim.report.words import COMPONENT_LABELS
+from tests.codebooks import tanq_codebook
 from tests.handmade import IMAGES, program, whole_cost
 
 
@@ -188,7 +189,12 @@ def test_outputs_are_checked_before(tmp_path: Path) -> None:
         ([Uniform(bits=8, signed=False, zero_point=z) for z in (3, 5)], "uint8, z 3..5"),
         ([TwoScale(bits=8, exponent=m, small_signed=True) for m in (4, 2)], "V-2SF 8 bits, m 2..4"),
         ([ChannelTwoScale(bits=8, exponent=3), Uniform(bits=4, signed=True)], "O-2SF 8 bits, r 3 or int4"),
+        (
+            [*(Logarithmic(bits=4, base="two", max_shift=shift) for shift in (9, 7)), tanq_codebook(3, 1.2, 12)],
+            "log2 4 bits, s 7..9 or codebook 3 bits",
+        ),
+        ([Logarithmic(bits=6, base="sqrt_two", max_shift=5)], "log-sqrt2 6 bits, s 5"),
     ],
 )
-def test_formats_in_words(formats: list[Uniform | TwoScale | ChannelTwoScale], expected: str) -> None:
+def test_formats_in_words(formats: list[Format], expected: str) -> None:
     assert describe_formats(formats) == expected

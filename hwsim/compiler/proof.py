@@ -13,13 +13,15 @@ its shift. The row sum is derived in ``docs/numerics.md``, and V by Popoviciu's 
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
+from math import isqrt
 
 import numpy as np
 
 from hwsim.compiler.lower import Pass, gemm_of
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, TwoScale, Uniform
 from hwsim.network import AttentionScores, AttentionValues, LayerNorm, Linear, Network
 
 RADICAND_BITS = 48
@@ -78,8 +80,12 @@ def values_bound(network: Network, layer: AttentionValues) -> int:
     return row_sum * largest_term(network.tensor(layer.values).format)
 
 
-def row_sum_bound(fmt: TwoScale | Uniform | ChannelTwoScale, tokens: int) -> int:
-    """Largest sum of a row of decoded probabilities, in units of the fine step."""
+def row_sum_bound(fmt: Format, tokens: int) -> int:
+    """Largest sum of a row of decoded probabilities, in units of the fine step.
+
+    For levels of any kind: no code is above a concave function f of its probability, so a row of T with the sum P
+    has at most ``T f(P / T)`` (Jensen).
+    """
     probabilities = PROBABILITY_ONE + Fraction(tokens, 2)  # each of them rounds up by at most half a unit
     every_code = tokens * largest_term(fmt)
     if isinstance(fmt, TwoScale):
@@ -87,10 +93,50 @@ def row_sum_bound(fmt: TwoScale | Uniform | ChannelTwoScale, tokens: int) -> int
         fine = probabilities / 2 ** (16 - n - m) + Fraction(tokens, 2)
         coarse = min(tokens, 2**m + 1) * Fraction(2**m, 2)
         return min(every_code, int(fine + coarse))
+    if isinstance(fmt, Logarithmic | Codebook):
+        return int(tokens * _concave_majorant(_level_starts(fmt), probabilities / tokens))
+    assert isinstance(fmt, Uniform), "the network check lets no residual tensor be a probability"
     return min(every_code, int(probabilities / 2 ** (16 - fmt.bits) + Fraction(tokens, 2)))
 
 
-def term_range(fmt: TwoScale | Uniform | ChannelTwoScale) -> tuple[int, int]:
+def _level_starts(fmt: Logarithmic | Codebook) -> list[tuple[int, int]]:
+    """Smallest p of each code that the encoder emits, and the code's term; both rise."""
+    mantissa, shift = fmt.terms()
+    terms = (mantissa.astype(np.int64) << shift).tolist()
+    if isinstance(fmt, Codebook):
+        starts = [(start, term) for start, term in zip((0, *fmt.thresholds), terms, strict=True)]
+        return [one for one in starts if one[0] <= PROBABILITY_ONE]
+    # p / 2**16 >= base**-(q + 1/2), to the power that makes it rational; a power of 2 with an odd exponent has no root
+    power = 4 if fmt.base == "sqrt_two" else 2
+    starts = [(0, 0)]
+    for code in range(fmt.largest_code, -1, -1):
+        exponent = 16 * power - 1 - 2 * code
+        root = isqrt(1 << exponent) if exponent > 0 else 0
+        starts.append(((isqrt(root) if power == 4 else root) + 1, terms[code]))
+    return starts
+
+
+def _concave_majorant(points: list[tuple[int, int]], x: Fraction) -> Fraction:
+    """Value at ``x`` of the smallest concave function that is nowhere below the points; constant after the last."""
+    hull: list[tuple[int, int]] = []
+    for p, value in sorted(points):
+        while hull and hull[-1][0] == p:
+            hull.pop()
+        while len(hull) > 1 and _turns_up(hull[-2], hull[-1], (p, value)):
+            hull.pop()
+        hull.append((p, value))
+    for (p0, value0), (p1, value1) in pairwise(hull):
+        if x <= p1:
+            return value0 + (value1 - value0) * (x - p0) / (p1 - p0)
+    return Fraction(hull[-1][1])
+
+
+def _turns_up(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> bool:
+    """Whether ``b`` lies on or below the line from ``a`` to ``c``."""
+    return (b[1] - a[1]) * (c[0] - a[0]) <= (c[1] - a[1]) * (b[0] - a[0])
+
+
+def term_range(fmt: Format) -> tuple[int, int]:
     """Smallest and largest ``mantissa << shift`` of a row operand's codes."""
     assert not isinstance(fmt, ChannelTwoScale), "the network check lets no residual tensor feed the array"
     mantissa, shift = fmt.terms()
@@ -98,7 +144,7 @@ def term_range(fmt: TwoScale | Uniform | ChannelTwoScale) -> tuple[int, int]:
     return int(terms.min()), int(terms.max())
 
 
-def largest_term(fmt: TwoScale | Uniform | ChannelTwoScale) -> int:
+def largest_term(fmt: Format) -> int:
     """Largest ``|mantissa << shift|``."""
     low, high = term_range(fmt)
     return max(-low, high)

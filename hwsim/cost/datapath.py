@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hwsim.config import AcceleratorConfig
 from hwsim.cost.energy_table import EnergyTable
-from hwsim.formats import TwoScale, Uniform
+from hwsim.formats import Codebook, Logarithmic, TwoScale, Uniform
 
 TABLE_CODE_BITS = 8
 RESIDUAL_VALUE_BITS = 16  # the stream on the finer grid, int16
@@ -58,10 +58,15 @@ class Datapath:
         return self.table.register_aj(product_bits + self.config.term_shift_bits + self.config.accumulator_bits)
 
     def decode(self, fmt: object) -> int:
-        """One row operand from code to mantissa and shift: a multiplexer, or a subtracter of the zero point."""
+        """One row operand from code to mantissa and shift: a multiplexer, a subtracter, or a memory."""
         if isinstance(fmt, Uniform):
             return self.table.add_aj(self.config.mantissa_bits) if fmt.zero_point else 0
+        if isinstance(fmt, Logarithmic):
+            return self.table.add_aj(self.config.term_shift_bits)
         decoded_bits = self.config.mantissa_bits + self.config.term_shift_bits
+        if isinstance(fmt, Codebook):
+            table_bytes = -(-(decoded_bits << TABLE_CODE_BITS) // 8)
+            return decoded_bits * self.table.sram_read_bit_aj(table_bytes)
         return self.table.shift_aj(decoded_bits, 1) if isinstance(fmt, TwoScale) else 0
 
     def requantize(self) -> int:

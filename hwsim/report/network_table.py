@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hwsim.compiler.program import Program
-from hwsim.formats import Format, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, TwoScale, Uniform
 from hwsim.network import Layer, Origin
 from hwsim.report.groups import kind
 
@@ -52,7 +52,7 @@ def print_network(report: NetworkReport, console: Console, *, every_layer: bool 
 
 
 def describe_formats(formats: Sequence[Format]) -> str:
-    """Say what codes some tensors hold; z is the zero point, m and r the exponents of the coarse step.
+    """Say what codes some tensors hold; z: zero point, m and r: exponents of the coarse step, s: largest shift.
 
     >>> describe_formats([Uniform(bits=8, signed=False, zero_point=7), Uniform(bits=8, signed=False, zero_point=9)])
     'uint8, z 7..9'
@@ -66,7 +66,10 @@ def describe_formats(formats: Sequence[Format]) -> str:
 def _encoding(fmt: Format) -> str:
     if isinstance(fmt, Uniform):
         return f"{'int' if fmt.signed else 'uint'}{fmt.bits}"
-    return f"{'V-2SF' if isinstance(fmt, TwoScale) else 'O-2SF'} {fmt.bits} bits"
+    if isinstance(fmt, Logarithmic):
+        return f"{'log2' if fmt.base == 'two' else 'log-sqrt2'} {fmt.bits} bits"
+    names = {TwoScale: "V-2SF", ChannelTwoScale: "O-2SF", Codebook: "codebook"}
+    return f"{names[type(fmt)]} {fmt.bits} bits"
 
 
 def _parameter(formats: Sequence[Format]) -> str:
@@ -74,8 +77,10 @@ def _parameter(formats: Sequence[Format]) -> str:
     zero_points = [fmt.zero_point for fmt in formats if isinstance(fmt, Uniform)]
     if zero_points:
         return f", z {_range(zero_points)}" if any(zero_points) else ""
-    exponents = [fmt.exponent for fmt in formats if not isinstance(fmt, Uniform)]
-    return f", {'m' if isinstance(formats[0], TwoScale) else 'r'} {_range(exponents)}"
+    if shifts := [fmt.max_shift for fmt in formats if isinstance(fmt, Logarithmic)]:
+        return f", s {_range(shifts)}"
+    exponents = [fmt.exponent for fmt in formats if isinstance(fmt, TwoScale | ChannelTwoScale)]
+    return f", {'m' if isinstance(formats[0], TwoScale) else 'r'} {_range(exponents)}" if exponents else ""
 
 
 def _range(values: Sequence[int]) -> str:
