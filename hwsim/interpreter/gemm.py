@@ -48,9 +48,6 @@ def gemm(instruction: Instruction, state: State) -> OperandCounts:
 
 def _drain(instruction: Instruction, acc: NDArray[np.int32], state: State) -> None:
     bank, operation = instruction["bank"], DRAIN_OPERATIONS[instruction["drain"]]
-    halfwords = bool(instruction["out_halfwords"])
-    if halfwords and operation != "none":
-        raise HwsimError(f"gemm: out_halfwords is 1 and drain is {operation}, expected none: codes have 8 bits")
     # channels feed the columns of several tiles, and every tile has the same entries
     entries = np.arange(acc.shape[1]) % state.config.array_columns
     branch = _requantize(instruction, acc, entries, state)
@@ -68,6 +65,8 @@ def _drain(instruction: Instruction, acc: NDArray[np.int32], state: State) -> No
         flags = state.parameters.new_flag[bank, entries]
         result = add_encode(stream, branch, instruction["guard"], flags, _residual_format(instruction["new_exponent"]))
         result = np.clip(result, instruction["code_lo"], instruction["code_hi"])
+    if operation != "none":
+        result = result.astype(np.uint8)  # 8 bits: as a halfword, with zeros above
     state.activation.write(_result_matrix(instruction, acc.shape), result, "the result of a gemm")
 
 
