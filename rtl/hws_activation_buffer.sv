@@ -42,11 +42,14 @@ module hws_activation_buffer #(
   localparam int BankBits = $clog2(Banks);
   localparam int BankAddressWidth = AddressWidth - BankBits;
 
-  logic [ReadPorts*BankBits-1:0] read_bank;
+  logic [ ReadPorts*BankBits-1:0] read_bank;
   logic [WritePorts*BankBits-1:0] write_bank;
-  logic [WritePorts*WordBytes-1:0] write_mask;
-  logic [WritePorts*WordWidth-1:0] write_data;
-  logic [Banks*WordWidth-1:0] bank_data;
+  // Of each bank.
+  logic [Banks-1:0] read, read_skew, write_skew;
+  logic [Banks*BankAddressWidth-1:0] read_address, write_address;
+  logic [Banks*WordBits-1:0] read_row, write_row;
+  logic [Banks*WordBytes-1:0] write_mask;
+  logic [Banks*WordWidth-1:0] write_data, bank_data;
   logic conflict, conflict_q;
 
   assign conflict_o = conflict_q;
@@ -99,76 +102,64 @@ module hws_activation_buffer #(
   end
 
   for (genvar p = 0; p < WritePorts; p++) begin : gen_write_ports
-    logic [ WordBits-1:0] rotate;
-    logic [WordBytes-1:0] mask;
-    logic [WordWidth-1:0] data;
-
-    assign rotate = write_rotate_i[p*WordBits+:WordBits];
-    assign mask = write_mask_i[p*WordBytes+:WordBytes];
-    assign data = write_data_i[p*WordWidth+:WordWidth];
     assign write_bank[p*BankBits+:BankBits] = write_address_i[p*AddressWidth+BankAddressWidth+:BankBits];
-    // The upper half of the doubled vector, shifted left, is the rotated one.
-    assign write_mask[p*WordBytes+:WordBytes] = WordBytes'({mask, mask} << rotate >> WordBytes);
-    assign write_data[p*WordWidth+:WordWidth] = WordWidth'({data, data} << {rotate, 3'b000} >> WordWidth);
+  end
+
+  // Written from the ports' side, which costs a simulator nothing for a port without a request.
+  always_comb begin
+    read         = '0;
+    read_address = '0;
+    read_skew    = '0;
+    read_row     = '0;
+    for (int p = 0; p < ReadPorts; p++) begin
+      if (read_valid_i[p]) begin
+        read[read_bank[p*BankBits+:BankBits]] = 1'b1;
+        read_address[read_bank[p*BankBits+:BankBits]*BankAddressWidth+:BankAddressWidth] =
+            read_address_i[p*AddressWidth+:BankAddressWidth];
+        read_skew[read_bank[p*BankBits+:BankBits]] = read_skew_i[p];
+        read_row[read_bank[p*BankBits+:BankBits]*WordBits+:WordBits] = read_row_i[p*WordBits+:WordBits];
+      end
+    end
+  end
+
+  // The upper half of a doubled vector, shifted left, is the rotated one.
+  always_comb begin
+    write_address = '0;
+    write_skew    = '0;
+    write_row     = '0;
+    write_mask    = '0;
+    write_data    = '0;
+    for (int p = 0; p < WritePorts; p++) begin
+      if (write_valid_i[p]) begin
+        write_address[write_bank[p*BankBits+:BankBits]*BankAddressWidth+:BankAddressWidth] =
+            write_address_i[p*AddressWidth+:BankAddressWidth];
+        write_skew[write_bank[p*BankBits+:BankBits]] = write_skew_i[p];
+        write_row[write_bank[p*BankBits+:BankBits]*WordBits+:WordBits] = write_row_i[p*WordBits+:WordBits];
+        write_mask[write_bank[p*BankBits+:BankBits]*WordBytes+:WordBytes] =
+            WordBytes'({2{write_mask_i[p*WordBytes+:WordBytes]}} << write_rotate_i[p*WordBits+:WordBits] >> WordBytes);
+        write_data[write_bank[p*BankBits+:BankBits]*WordWidth+:WordWidth] =
+            WordWidth'({2{write_data_i[p*WordWidth+:WordWidth]}}
+                       << {write_rotate_i[p*WordBits+:WordBits], 3'b000} >> WordWidth);
+      end
+    end
   end
 
   for (genvar k = 0; k < Banks; k++) begin : gen_banks
-    logic read, write, read_skew, write_skew;
-    logic [BankAddressWidth-1:0] read_address, write_address;
-    logic [WordBits-1:0] read_row, write_row;
-    logic [WordBytes-1:0] mask;
-    logic [WordWidth-1:0] data;
-
-    always_comb begin
-      read         = 1'b0;
-      read_address = '0;
-      read_skew    = 1'b0;
-      read_row     = '0;
-      for (int p = 0; p < ReadPorts; p++) begin
-        if (read_valid_i[p] && read_bank[p*BankBits+:BankBits] == BankBits'(k)) begin
-          read         = 1'b1;
-          read_address = read_address_i[p*AddressWidth+:BankAddressWidth];
-          read_skew    = read_skew_i[p];
-          read_row     = read_row_i[p*WordBits+:WordBits];
-        end
-      end
-    end
-
-    always_comb begin
-      write         = 1'b0;
-      write_address = '0;
-      write_skew    = 1'b0;
-      write_row     = '0;
-      mask          = '0;
-      data          = '0;
-      for (int p = 0; p < WritePorts; p++) begin
-        if (write_valid_i[p] && write_bank[p*BankBits+:BankBits] == BankBits'(k)) begin
-          write         = 1'b1;
-          write_address = write_address_i[p*AddressWidth+:BankAddressWidth];
-          write_skew    = write_skew_i[p];
-          write_row     = write_row_i[p*WordBits+:WordBits];
-          mask          = write_mask[p*WordBytes+:WordBytes];
-          data          = write_data[p*WordWidth+:WordWidth];
-        end
-      end
-    end
-
     hws_buffer_bank #(
       .WordBytes(WordBytes),
       .Words(2 ** BankAddressWidth)
     ) u_bank (
       .clk_i,
-      .read_i(read),
-      .read_address_i(read_address),
-      .read_skew_i(read_skew),
-      .read_row_i(read_row),
+      .read_i(read[k]),
+      .read_address_i(read_address[k*BankAddressWidth+:BankAddressWidth]),
+      .read_skew_i(read_skew[k]),
+      .read_row_i(read_row[k*WordBits+:WordBits]),
       .read_data_o(bank_data[k*WordWidth+:WordWidth]),
-      .write_i(write),
-      .write_address_i(write_address),
-      .write_skew_i(write_skew),
-      .write_row_i(write_row),
-      .write_mask_i(mask),
-      .write_data_i(data)
+      .write_address_i(write_address[k*BankAddressWidth+:BankAddressWidth]),
+      .write_skew_i(write_skew[k]),
+      .write_row_i(write_row[k*WordBits+:WordBits]),
+      .write_mask_i(write_mask[k*WordBytes+:WordBytes]),
+      .write_data_i(write_data[k*WordWidth+:WordWidth])
     );
   end
 

@@ -21,7 +21,6 @@ module hws_buffer_bank #(
   input  wire logic                    read_skew_i,
   input  wire logic [    WordBits-1:0] read_row_i,
   output      logic [   WordWidth-1:0] read_data_o,
-  input  wire logic                    write_i,
   input  wire logic [AddressWidth-1:0] write_address_i,
   input  wire logic                    write_skew_i,
   input  wire logic [    WordBits-1:0] write_row_i,
@@ -41,7 +40,7 @@ module hws_buffer_bank #(
       .Depth(Words)
     ) u_ram (
       .clk_i,
-      .write_i(write_i && write_mask_i[b]),
+      .write_i(write_mask_i[b]),
       .write_address_i(write_address),
       .write_data_i(write_data_i[8*b+:8]),
       .read_i,
