@@ -1,0 +1,211 @@
+"""Attention as operations: scores by chunks of rows, softmax of each chunk, values by column tiles of each head.
+
+The scores of a head are computed before the values of the head before it, so the array need not wait for softmax:
+S0, S1, A.V 0, S2, A.V 1, A.V 2. Scores lie in a ring of chunks, the probabilities of a head in a buffer of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.compiler.image import parameter_entries, weight_tile_bytes
+from hwsim.compiler.lower import Pass
+from hwsim.compiler.operations import Access, Buffer, Operation, Result, WeightTile
+from hwsim.compiler.plan import Placed, Plan, row_chunks
+from hwsim.compiler.support import (
+    encoder_fields,
+    is_halfwords,
+    operand_fields,
+    refuse,
+    refuse_format,
+    requantizer_fields,
+)
+from hwsim.isa import COLUMN_SOURCES
+from hwsim.network import AttentionScores, AttentionValues, Softmax
+
+
+def add_attention(plan: Plan, passes: list[Pass], stage: int) -> None:
+    """Add the passes of one attention: scores, softmax, values."""
+    attention = _Attention(plan, passes, stage)
+    heads, ahead = attention.heads, plan.options.heads_ahead
+    for head in range(heads + ahead - 1):
+        if head < heads:
+            attention.add_scores(head)
+        if head >= ahead - 1:
+            attention.add_values(head - ahead + 1)
+
+
+class _Attention:
+    def __init__(self, plan: Plan, passes: list[Pass], stage: int) -> None:
+        self.plan, self.stage, network = plan, stage, plan.network
+        scores, softmax, values = (one.main for one in passes)
+        assert isinstance(scores, AttentionScores)
+        assert isinstance(softmax, Softmax)
+        assert isinstance(values, AttentionValues)
+        self.scores, self.softmax, self.values, self.heads = scores, softmax, values, scores.heads
+        self.tokens = network.tensor(scores.input).shape[0]
+        self.parts = plan.heads[scores.input]
+        self.width = self.parts[0][0].channels
+        context = network.tensor(values.output)
+        if is_halfwords(context.format):
+            refuse_format(network, values.name, values.output, "a context of codes of at most 8 bits")
+        lanes = plan.config.drain_lanes
+        self.slice = -(-self.width // lanes) * lanes
+        """Channels of the context's buffer for each head, whole accesses of the drain."""
+        buffer = plan.buffer(values.output, self.tokens, self.heads * self.slice, False)
+        channel = np.arange(context.shape[1])
+        plan.tensors[values.output] = Placed(
+            buffer=buffer,
+            channels=channel // self.width * self.slice + channel % self.width,
+            depth=self.heads * self.slice,
+        )
+        self.context = buffer
+        rows = plan.options.score_tiles * plan.config.array_rows
+        self.chunks = row_chunks(self.tokens, rows)
+        slots = min(plan.options.score_slots, self.heads * len(self.chunks))
+        self.ring = [
+            plan.buffer(f"{scores.output}.{slot}", min(rows, self.tokens), self.tokens, True) for slot in range(slots)
+        ]
+        self.used = 0
+        self.probabilities: dict[int, Buffer] = {}
+
+    def add_scores(self, head: int) -> None:
+        """Add scores and softmax of a head, chunk by chunk."""
+        plan, layer = self.plan, self.scores
+        query, key, _ = self.parts[head]
+        columns = plan.config.array_columns
+        mult, shift = (
+            np.full(columns, plan.network.arrays[f"{layer.name}.{name}"][head]) for name in ("mult", "shift")
+        )
+        tile = self._parameters(layer.name, mult, shift)
+        self.probabilities[head] = plan.buffer(f"{self.softmax.output}.{head}", self.tokens, self.tokens, False)
+        fixed = operand_fields(plan.network, layer.name, layer.input)
+        fixed |= requantizer_fields(plan.network, layer.name, layer.output)
+        lanes = plan.config.drain_lanes
+        padded = -(-self.tokens // lanes) * lanes
+        for row, row_end in self.chunks:
+            ring = self.ring[self.used % len(self.ring)]
+            self.used += 1
+            rows = row_end - row
+            plan.add(
+                Operation(
+                    operation="gemm",
+                    layer=layer.name,
+                    stage=self.stage,
+                    fields=fixed | {
+                        "row_first": row, "rows": rows, "steps": self.width, "columns": self.tokens,
+                        "column_source": COLUMN_SOURCES.index("channels"), "out_halfwords": 1,
+                    },
+                    places={"row": query, "column": key, "out": ring},
+                    accesses=[
+                        Access("read_row", query, row, row_end, 0, self.width),
+                        Access("read_column", key, 0, self.tokens, 0, self.width),
+                        Access("write_drain", ring, 0, rows, 0, padded),
+                    ],
+                    tile=tile,
+                    result=self._result(layer.output, head, row, rows, ring, 0),
+                )
+            )  # fmt: skip
+            self._add_softmax(head, row, rows, ring)
+
+    def _add_softmax(self, head: int, row: int, rows: int, ring: Buffer) -> None:
+        plan, layer, out = self.plan, self.softmax, self.probabilities[head]
+        lanes = plan.config.softmax_lanes
+        padded = -(-self.tokens // lanes) * lanes
+        plan.add(
+            Operation(
+                operation="softmax",
+                layer=layer.name,
+                stage=self.stage,
+                fields=encoder_fields(plan.network, layer.name, layer.output)
+                | {"rows": rows, "columns": self.tokens, "out_row": row},
+                places={"in": ring, "out": out},
+                accesses=[
+                    Access("read_softmax", ring, 0, rows, 0, self.tokens),
+                    Access("write_softmax", out, row, row + rows, 0, padded),
+                ],
+                result=self._result(layer.output, head, row, rows, out, row),
+            )
+        )
+
+    def add_values(self, head: int) -> None:
+        """Add the values of a head, column tile by column tile."""
+        plan, layer, tokens = self.plan, self.values, self.tokens
+        probabilities, value = self.probabilities[head], self.parts[head][2]
+        fixed = operand_fields(plan.network, layer.name, layer.probabilities)
+        fixed |= requantizer_fields(plan.network, layer.name, layer.output)
+        lanes = plan.config.drain_lanes
+        for first in range(0, self.width, plan.config.array_columns):
+            count = min(plan.config.array_columns, self.width - first)
+            padded = -(-count // lanes) * lanes
+            channel = head * self.width + first
+            mult, shift = (
+                plan.network.arrays[f"{layer.name}.{name}"][channel : channel + count] for name in ("mult", "shift")
+            )
+            out_channel = head * self.slice + first
+            plan.add(
+                Operation(
+                    operation="gemm",
+                    layer=layer.name,
+                    stage=self.stage,
+                    fields=fixed | {
+                        "rows": tokens, "steps": tokens, "columns": count, "column_first": first,
+                        "column_source": COLUMN_SOURCES.index("rows"), "out_channel": out_channel,
+                    },
+                    places={"row": probabilities, "column": value, "out": self.context},
+                    accesses=[
+                        Access("read_row", probabilities, 0, tokens, 0, tokens),
+                        Access("read_column", value, 0, tokens, first, first + count),
+                        Access("write_drain", self.context, 0, tokens, out_channel, out_channel + padded),
+                    ],
+                    tile=self._parameters(layer.name, mult, shift),
+                    result=Result(
+                        tensor=layer.output, head=None, first_row=0, rows=tokens, first_channel=channel, channels=count,
+                        buffer=self.context, buffer_row=0, buffer_channel=out_channel,
+                    ),
+                )
+            )  # fmt: skip
+
+    def _parameters(self, layer: str, mult: NDArray[np.int16], shift: NDArray[np.uint8]) -> WeightTile:
+        """Parameters of a product without weights and bias."""
+        none = np.zeros(len(mult), np.int32)
+        entries = parameter_entries(none, mult, shift, none, none)
+        data = weight_tile_bytes(np.zeros((len(mult), 0), np.int8), entries, self.plan.config)
+        return WeightTile(section=self.plan.section(f"{layer} parameters", data), steps=0)
+
+    def _result(self, tensor: str, head: int, row: int, rows: int, buffer: Buffer, buffer_row: int) -> Result:
+        """Result of whole rows of a head."""
+        return Result(
+            tensor=tensor, head=head, first_row=row, rows=rows, first_channel=0, channels=self.tokens, buffer=buffer,
+            buffer_row=buffer_row, buffer_channel=0,
+        )  # fmt: skip
+
+
+def check_attention(plan: Plan, passes: list[Pass], readers: dict[str, list[str]]) -> None:
+    """Check that scores, softmax and values follow each other, and that nothing else reads what lies between them.
+
+    Raises
+    ------
+    HwsimError
+        For another order, another reader, or a table or residual adder inside.
+    """
+    network, first = plan.network, passes[0].main
+    kinds = (AttentionScores, Softmax, AttentionValues)
+    if len(passes) != len(kinds) or not all(
+        isinstance(one.main, kind) for one, kind in zip(passes, kinds, strict=True)
+    ):
+        refuse(network, first.name, "is not followed by its softmax and its values", "the three layers in a row")
+    scores, softmax, values = (one.main for one in passes)
+    assert isinstance(scores, AttentionScores)
+    assert isinstance(softmax, Softmax)
+    assert isinstance(values, AttentionValues)
+    if softmax.input != scores.output or values.probabilities != softmax.output or values.values != scores.input:
+        refuse(network, first.name, "is followed by the softmax or values of another", "the three layers in a row")
+    if any(one.drain is not None for one in passes):
+        refuse(network, first.name, "has a table or a residual adder in its attention", "none")
+    for name, count in ((scores.input, 2), (scores.output, 1), (softmax.output, 1)):
+        if len(readers[name]) != count:
+            refuse(network, first.name, f"shares {name} with {', '.join(readers[name])}", "no reader but its attention")
+    if scores.input not in plan.heads or values.heads != scores.heads:
+        refuse(network, first.name, f"reads {scores.input}", "the result of a linear layer, split into the same heads")

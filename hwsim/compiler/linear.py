@@ -1,0 +1,150 @@
+"""Linear layers as operations: a GEMM for each column tile, all row tiles inside, or by chunks of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.compiler.drain import add_drain
+from hwsim.compiler.image import parameter_entries, weight_tile_bytes
+from hwsim.compiler.layernorm import layernorm_chunks
+from hwsim.compiler.lower import Pass
+from hwsim.compiler.operations import Access, Buffer, Operation, Result, WeightTile
+from hwsim.compiler.pixels import load_image
+from hwsim.compiler.plan import Plan, row_chunks, tile_order
+from hwsim.compiler.support import (
+    is_halfwords,
+    operand_fields,
+    refuse,
+    requantizer_fields,
+)
+from hwsim.isa import COLUMN_SOURCES
+from hwsim.network import Im2col, Linear, Residual
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnTile:
+    """Columns of a linear layer that the array computes at a time, and where they go."""
+
+    first: int
+    count: int
+    buffer: Buffer
+    channel: int
+    """Channel of the buffer for the first column."""
+
+
+def add_linear(plan: Plan, one: Pass, stage: int, heads: int | None, rows_by_chunks: bool, norm: Pass | None) -> None:
+    """Add a linear layer with its drain, and the LayerNorm that follows it.
+
+    Parameters
+    ----------
+    heads : heads of the attention that reads the result, where one does
+    rows_by_chunks : a LayerNorm makes the row operand
+    norm : the LayerNorm that reads the result
+    """
+    layer, network = one.main, plan.network
+    assert isinstance(layer, Linear)
+    source = load_image(plan, one.load, stage) if one.load is not None else plan.placed(layer.name, layer.input)
+    rows = network.tensor(layer.input).shape[0]
+    depth = source.depth
+    if depth > plan.config.weight_steps:
+        expected = f"at most weight_buffer_bytes = {plan.config.weight_buffer_bytes} for both banks"
+        refuse(network, layer.name, f"needs {depth} steps of {plan.config.array_columns} weights in a bank", expected)
+    tiles = _column_tiles(plan, one, heads)
+    drain = add_drain(plan, one, stage)
+    weights = np.zeros((network.tensor(layer.output).shape[1], depth), np.int8)
+    weights[:, source.channels] = _columns_of_pixels(plan, one.load, network.arrays[f"{layer.name}.weight"])
+    fixed = drain.fields | operand_fields(network, layer.name, layer.input)
+    fixed |= requantizer_fields(network, layer.name, layer.output) | {"steps": depth}
+    weight_tiles = [
+        WeightTile(
+            section=plan.section(f"{layer.name} weights", _tile_data(plan, one, tile, weights)), steps=depth
+        )
+        for tile in tiles
+    ]  # fmt: skip
+    chunk_rows = plan.options.stream_tiles * plan.config.array_rows
+    chunks = row_chunks(rows, chunk_rows)
+    norm_chunks = layernorm_chunks(plan, norm, stage + 1, chunk_rows) if norm is not None else iter(())
+    for index, (row, row_end) in tile_order(len(tiles), chunks, rows_by_chunks, norm is not None):
+        tile = tiles[index]
+        padded = -(-tile.count // plan.config.drain_lanes) * plan.config.drain_lanes
+        out = (row, row_end, tile.channel, tile.channel + padded)
+        places = {"row": source.buffer, "out": tile.buffer}
+        accesses = [
+            Access("read_row", source.buffer, row, row_end, 0, depth),
+            Access("write_drain", tile.buffer, *out),
+            *drain.accesses,
+        ]
+        if drain.skip is not None:
+            places["skip"] = drain.skip
+            accesses.append(Access("read_skip", drain.skip, *out))
+        plan.add(
+            Operation(
+                operation="gemm",
+                layer=layer.name,
+                stage=stage,
+                fields=fixed | {
+                    "row_first": row, "rows": row_end - row, "column_source": COLUMN_SOURCES.index("weights"),
+                    "columns": tile.count, "out_channel": tile.channel, "out_row": row,
+                    "out_halfwords": int(tile.buffer.halfwords),
+                },
+                places=places,
+                accesses=accesses,
+                tile=weight_tiles[index],
+                result=Result(
+                    tensor=one.output, head=None, first_row=row, rows=row_end - row, first_channel=tile.first,
+                    channels=tile.count, buffer=tile.buffer, buffer_row=row, buffer_channel=tile.channel,
+                ),
+            )
+        )  # fmt: skip
+        if index == len(tiles) - 1 and (following := next(norm_chunks, None)) is not None:
+            plan.add(following)
+
+
+# The columns
+
+
+def _column_tiles(plan: Plan, one: Pass, heads: int | None) -> list[ColumnTile]:
+    name, lanes = one.output, plan.config.array_columns
+    rows, columns = plan.network.tensor(name).shape
+    halfwords = is_halfwords(plan.network.tensor(name).format)
+    if heads is None:
+        buffer = plan.place(name, rows, columns, halfwords)
+        return [
+            ColumnTile(first=first, count=min(lanes, columns - first), buffer=buffer, channel=first)
+            for first in range(0, columns, lanes)
+        ]
+    width = columns // (3 * heads)
+    tiles = []
+    plan.heads[name] = []
+    for head in range(heads):
+        buffers = [plan.buffer(f"{name}.{part}{head}", rows, width, False) for part in "qkv"]
+        plan.heads[name].append((buffers[0], buffers[1], buffers[2]))
+        for part, buffer in enumerate(buffers):
+            begin = (part * heads + head) * width
+            tiles += [
+                ColumnTile(first=begin + first, count=min(lanes, width - first), buffer=buffer, channel=first)
+                for first in range(0, width, lanes)
+            ]
+    return tiles
+
+
+def _columns_of_pixels(plan: Plan, load: Im2col | None, weights: np.ndarray) -> np.ndarray:
+    """Weights of the patch embedding in the order of the pixels in memory: y, x, channel."""
+    if load is None:
+        return weights
+    channels = plan.network.tensor(plan.network.manifest.input).shape[2]
+    by_channel = weights.reshape(len(weights), channels, load.patch, load.patch)
+    return by_channel.transpose(0, 2, 3, 1).reshape(len(weights), -1)
+
+
+def _tile_data(plan: Plan, one: Pass, tile: ColumnTile, weights: np.ndarray) -> np.ndarray:
+    arrays, mine = plan.network.arrays, slice(tile.first, tile.first + tile.count)
+    flags = [np.zeros(tile.count, np.uint8)] * 2
+    if isinstance(one.drain, Residual):
+        if one.drain.skip is not None:
+            flags[0] = plan.network.flags(one.drain.skip)[mine]
+        flags[1] = plan.network.flags(one.drain.output)[mine]
+    bias, mult, shift = (arrays[f"{one.main.name}.{key}"][mine] for key in ("bias", "mult", "shift"))
+    return weight_tile_bytes(weights[mine], parameter_entries(bias, mult, shift, *flags), plan.config)

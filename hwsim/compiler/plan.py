@@ -1,0 +1,144 @@
+"""The plan of a program: operations, buffers and DRAM sections as the passes add them, one pass after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.compiler.operations import Access, Buffer, Operation, Result, Section
+from hwsim.compiler.support import refuse
+from hwsim.config import AcceleratorConfig
+from hwsim.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How much of the activation buffer the plan spends so that units work at the same time."""
+
+    score_slots: int
+    """Chunks of scores in the buffer at a time."""
+    heads_ahead: int
+    """Heads whose scores are computed before the values of the first of them."""
+    score_tiles: int
+    """Row tiles of a chunk of scores."""
+    stream_tiles: int
+    """Row tiles of a chunk of the residual stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A tensor of the network in a buffer."""
+
+    buffer: Buffer
+    channels: NDArray[np.int64]
+    """Channel of the buffer that holds each channel of the tensor."""
+    depth: int
+    """Channels of the buffer that a reduction over the tensor walks."""
+
+
+@dataclass(kw_only=True)
+class EarlyLoad:
+    """A load of a table or of LayerNorm parameters, which goes as early as its memory is free."""
+
+    load: Operation
+    stages_before: int
+    """It may go to the begin of the pass so many passes before its own."""
+
+
+@dataclass
+class Plan:
+    """What the passes have added so far."""
+
+    network: Network
+    config: AcceleratorConfig
+    options: Options
+    trace: bool
+    operations: list[Operation] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    early_loads: list[EarlyLoad] = field(default_factory=list)
+    tensors: dict[str, Placed] = field(default_factory=dict)
+    heads: dict[str, list[tuple[Buffer, Buffer, Buffer]]] = field(default_factory=dict)
+    """q, k, v of each head, by the tensor that holds them all."""
+
+    def __post_init__(self) -> None:
+        self.weight_buffer = Buffer(name="weights", rows=2, space="weights")
+        self.table_buffer = Buffer(name="table", space="table")
+        self.layernorm_buffer = Buffer(name="layernorm parameters", space="layernorm")
+
+    def buffer(self, name: str, rows: int, channels: int, halfwords: bool) -> Buffer:
+        """Make a buffer in the activation buffer."""
+        word = self.config.word_bytes
+        return Buffer(name=name, rows=rows, channels=channels, halfwords=halfwords, word_bytes=word)
+
+    def section(self, name: str, data: NDArray[np.uint8]) -> Section:
+        """Add a piece of DRAM."""
+        self.sections.append(Section(name=name, data=data))
+        return self.sections[-1]
+
+    def place(self, name: str, rows: int, channels: int, halfwords: bool) -> Buffer:
+        """Make the buffer of a tensor whose channels lie in order."""
+        buffer = self.buffer(name, rows, channels, halfwords)
+        self.tensors[name] = Placed(buffer=buffer, channels=np.arange(channels), depth=channels)
+        return buffer
+
+    def placed(self, layer: str, tensor: str) -> Placed:
+        """Buffer of a tensor as a row operand or a residual stream."""
+        if tensor not in self.tensors:
+            refuse(
+                self.network, layer, f"reads {tensor}", "a tensor of rows that the activation buffer holds as a whole"
+            )
+        return self.tensors[tensor]
+
+    def add(self, operation: Operation) -> None:
+        """Append an operation, and after a traced one the store of its result."""
+        self.operations.append(operation)
+        if self.trace and operation.result is not None:
+            self.operations.append(self.store(operation.layer, operation.stage, operation.result, operation))
+
+    def store(self, layer: str, stage: int, result: Result, made_by: Operation | None = None) -> Operation:
+        """Store of a result; it begins at the beat that holds the result's first channel."""
+        buffer, beat = result.buffer, self.config.beat_bytes
+        element = 2 if buffer.halfwords else 1
+        first = result.buffer_channel // (beat // element) * (beat // element)
+        end = result.buffer_channel + result.channels
+        row_beats = -(-(end - first) * element // beat)
+        row, row_end = result.buffer_row, result.buffer_row + result.rows
+        section = self.section(f"{layer} result", np.zeros(result.rows * row_beats * beat, np.uint8))
+        return Operation(
+            operation="store",
+            layer=layer,
+            stage=stage,
+            fields={
+                "beats": result.rows * row_beats, "halfwords": int(buffer.halfwords), "first_row": row,
+                "row_bytes": (end - first) * element, "rows": result.rows, "first_channel": first,
+            },
+            places={"": buffer},
+            accesses=[Access("read_dma", buffer, row, row_end, first, end)],
+            section=section,
+            result=result,
+            made_by=made_by,
+        )  # fmt: skip
+
+
+def row_chunks(rows: int, rows_per_chunk: int) -> list[tuple[int, int]]:
+    """First row and end of each chunk."""
+    return list(pairwise([*range(0, rows, rows_per_chunk), rows]))
+
+
+def tile_order(
+    tiles: int, chunks: list[tuple[int, int]], first_by_chunks: bool, last_by_chunks: bool
+) -> list[tuple[int, tuple[int, int]]]:
+    """Column tile and rows of each instruction of a product.
+
+    The first two tiles take turns by chunks where the rows arrive by chunks, the last tile goes by chunks where a
+    unit waits for the rows; the others take all rows at once.
+    """
+    all_rows = (chunks[0][0], chunks[-1][1])
+    begin = min(2, tiles) if first_by_chunks else 0
+    end = max(begin, tiles - 1) if last_by_chunks else tiles
+    order = [(tile, chunk) for chunk in chunks for tile in range(begin)]
+    order += [(tile, all_rows) for tile in range(begin, end)]
+    return order + [(tile, chunk) for tile in range(end, tiles) for chunk in chunks]
