@@ -4,12 +4,12 @@
 //   d_j = max(s) - s_j
 //   e_j = round_shift(E[d_j & 255], d_j >> 8), 0 if d_j >> 8 > 17          E[i] = floor(2**(16 - i/256) + 1/2)
 //   S   = sum e_j,  z = bit_length(S),  R = floor(2**(z + 15) / S)
-//   p_j = round_shift(e_j * R, z - 1),  code_j = encode(p_j)               see hws_encoder_two_scale
+//   p_j = round_shift(e_j * R, z - 1),  code_j = encode(p_j)               see hws_softmax_encoder
 //
 // s: int16, unit 2**-8 in the log2 domain. p: Q0.16, 0 to 65536. T: 1 to SoftmaxColumnsMax. Code: bits_i at the bottom
-// of 8, two-scale with exponent_i or uniform.
+// of 8, of the format encoder_i (0 two-scale, 1 uniform, 2 log2, 3 log-sqrt2) with exponent_i.
 // A row is ceil(T / Lanes) beats, score 0 in the low bits of the first one. Lanes beyond T are ignored at the input and
-// 0 at the output; out_last marks a row's last beat. The configuration holds while a row is inside.
+// have the code of 0 at the output; out_last marks a row's last beat. The configuration holds while a row is inside.
 //
 // Loader, exponents and normaliser each work on a row of their own, over a buffer of two rows between each; see
 // hwsim/units/timing.py for the cycles of a row.
@@ -20,9 +20,9 @@ module hws_softmax #(
   input  wire logic                                 clk_i,
   input  wire logic                                 rst_ni,
   input  wire logic [hws_pkg::ColumnCountWidth-1:0] columns_i,
+  input  wire logic [hws_pkg::SoftmaxEncoderWidth-1:0] encoder_i,
   input  wire logic [                          3:0] bits_i,
   input  wire logic [  hws_pkg::TermShiftWidth-1:0] exponent_i,
-  input  wire logic                                 uniform_i,
   input  wire logic                                 in_valid_i,
   output      logic                                 in_ready_o,
   input  wire logic [  Lanes*hws_pkg::OutWidth-1:0] in_score_i,
@@ -172,14 +172,14 @@ module hws_softmax #(
     .out_last_o(probability_last)
   );
 
-  hws_encoder_two_scale #(
+  hws_softmax_encoder #(
     .Lanes(Lanes)
   ) u_encoder (
     .clk_i,
     .rst_ni,
+    .encoder_i,
     .bits_i,
     .exponent_i,
-    .uniform_i,
     .in_valid_i(probability_valid),
     .in_ready_o(probability_ready),
     .in_probability_i(probability),

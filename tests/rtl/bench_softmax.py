@@ -9,6 +9,7 @@ from typing import Any
 import cocotb
 
 from hwsim.formats import TwoScale, Uniform
+from hwsim.isa import ENCODER_KINDS
 from hwsim.units.timing import SOFTMAX_COLUMNS_MAX, softmax_cycles
 from tests import oracle
 from tests.rtl.replay import golden_vectors
@@ -44,7 +45,7 @@ def softmax_case(name: str, fmt: TwoScale | Uniform, rows: Sequence[Sequence[int
         "columns_i": columns,
         "bits_i": fmt.bits,
         "exponent_i": fmt.exponent if isinstance(fmt, TwoScale) else 0,
-        "uniform_i": int(isinstance(fmt, Uniform)),
+        "encoder_i": ENCODER_KINDS.index("uniform" if isinstance(fmt, Uniform) else "two_scale"),
     }
     return Case(name, words, expected, softmax_cycles(len(rows), columns, CONFIG), settings)
 

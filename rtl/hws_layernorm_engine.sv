@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// LayerNorm engine: residual rows from the activation buffer through hws_layernorm, codes of the result back.
+//
+//   residual r, result r:  codes in blocks, rows in_row + r and out_row + r of the tensors at in_base and out_base
+//
+// A beat is Lanes codes, read and written; of the unit's 16-bit result the low 8 bits are written, so lo and hi are those of
+// an 8-bit code; codes beyond the last channel are 0.
+// Parameters: one channel a cycle, gamma 16, beta 32, flag 1, from bit 0 of param_data_i, while no instruction runs.
+// The reads run ahead of hws_layernorm as far as hws_read_queue has places, so it never waits for a beat of a row.
+// Start in cycle s: first read in s + 1, first beat at hws_layernorm in s + 3, its beats at the write port a cycle later.
+//   done = s + LAYERNORM_ENGINE + layernorm_cycles(rows, channels)        hwsim/timing/layernorm_engine.py
+// One instruction at a time; start_ready_o is high again in the cycle after done_o.
+`default_nettype none
+module hws_layernorm_engine #(
+  parameter int Lanes = hws_pkg::LayernormLanes
+) (
+  input  wire logic                                   clk_i,
+  input  wire logic                                   rst_ni,
+  input  wire logic                                   start_valid_i,
+  output      logic                                   start_ready_o,
+  input  wire logic [  hws_pkg::InstructionWidth-1:0] instruction_i,
+  output      logic                                   done_o,
+  input  wire logic                                   param_write_i,
+  input  wire logic [       hws_pkg::ChannelBits-1:0] param_channel_i,
+  input  wire logic [                           63:0] param_data_i,
+  output      logic                                   read_valid_o,
+  output      logic [hws_pkg::BufferAddressWidth-1:0] read_address_o,
+  output      logic                                   read_skew_o,
+  output      logic [          hws_pkg::WordBits-1:0] read_row_o,
+  output      logic [          hws_pkg::WordBits-1:0] read_rotate_o,
+  input  wire logic [       hws_pkg::WordBytes*8-1:0] read_data_i,
+  output      logic                                   write_valid_o,
+  output      logic [hws_pkg::BufferAddressWidth-1:0] write_address_o,
+  output      logic                                   write_skew_o,
+  output      logic [          hws_pkg::WordBits-1:0] write_row_o,
+  output      logic [          hws_pkg::WordBits-1:0] write_rotate_o,
+  output      logic [         hws_pkg::WordBytes-1:0] write_mask_o,
+  output      logic [       hws_pkg::WordBytes*8-1:0] write_data_o
+);
+  localparam int AddressWidth = hws_pkg::BufferAddressWidth;
+  localparam int CountWidth = hws_pkg::LayernormChannelsWidth;
+  localparam int CodeWidth = hws_pkg::CodeWidth;
+  localparam int OutWidth = hws_pkg::OutWidth;
+  localparam int CodesWidth = Lanes * CodeWidth;
+  localparam int GammaWidth = hws_pkg::GammaWidth;
+  localparam int FlagBit = GammaWidth + hws_pkg::BetaWidth;
+
+  logic start, busy_q, reading_q;
+  logic [CountWidth-1:0] rows, channels;
+  logic read_space, read_last, write_last;
+  logic residual_valid, residual_ready, result_valid, unused_row_last, write_valid_q;
+  logic [CodesWidth-1:0] residuals, codes, codes_q;
+  logic [Lanes*OutWidth-1:0] results;
+  logic [Lanes-1:0] param_write;
+  logic unused_bits;
+  logic [Lanes-1:0] unused_read_keep, unused_write_keep;
+
+  logic [hws_pkg::ChannelCountWidth-1:0] channels_q;
+  logic [hws_pkg::LayernormExponentWidth-1:0] exponent_q;
+  logic [hws_pkg::LayernormShiftWidth-1:0] shift_q;
+  logic [hws_pkg::LayernormLoWidth-1:0] lo_q, hi_q;
+  logic [hws_pkg::LayernormEpsilonWidth-1:0] epsilon_q;
+
+  assign start         = start_valid_i && !busy_q;
+  assign start_ready_o = !busy_q;
+  assign done_o        = write_valid_q && write_last;
+  assign rows          = instruction_i[hws_pkg::LayernormRowsLsb+:CountWidth];
+  assign channels      = instruction_i[hws_pkg::LayernormChannelsLsb+:CountWidth];
+  assign read_valid_o  = reading_q && read_space;
+  assign write_valid_o = write_valid_q;
+  assign write_mask_o  = hws_pkg::WordBytes'({Lanes{1'b1}});
+  assign write_data_o  = (hws_pkg::WordBytes * 8)'(codes_q);
+  assign unused_bits   = ^{instruction_i, read_data_i, results, param_data_i};
+
+  for (genvar lane = 0; lane < Lanes; lane++) begin : gen_lanes
+    assign codes[lane*CodeWidth+:CodeWidth] = results[lane*OutWidth+:CodeWidth];
+    assign param_write[lane] = param_write_i && param_channel_i % hws_pkg::ChannelBits'(Lanes) == lane;
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      busy_q        <= 1'b0;
+      reading_q     <= 1'b0;
+      write_valid_q <= 1'b0;
+    end else begin
+      busy_q        <= start || (busy_q && !done_o);
+      reading_q     <= start || (reading_q && !(read_valid_o && read_last));
+      write_valid_q <= result_valid;
+    end
+  end
+
+  // The rest needs no reset: busy_q guards the settings, write_valid_q the codes.
+  always_ff @(posedge clk_i) begin
+    if (start) begin
+      channels_q <= hws_pkg::ChannelCountWidth'(channels);
+      exponent_q <= instruction_i[hws_pkg::LayernormExponentLsb+:hws_pkg::LayernormExponentWidth];
+      shift_q    <= instruction_i[hws_pkg::LayernormShiftLsb+:hws_pkg::LayernormShiftWidth];
+      lo_q       <= instruction_i[hws_pkg::LayernormLoLsb+:hws_pkg::LayernormLoWidth];
+      hi_q       <= instruction_i[hws_pkg::LayernormHiLsb+:hws_pkg::LayernormHiWidth];
+      epsilon_q  <= instruction_i[hws_pkg::LayernormEpsilonLsb+:hws_pkg::LayernormEpsilonWidth];
+    end
+    codes_q <= codes;
+  end
+
+  hws_buffer_cursor #(
+    .Lanes(Lanes)
+  ) u_read_cursor (
+    .clk_i,
+    .load_i(start),
+    .base_i(instruction_i[hws_pkg::LayernormInBaseLsb+:AddressWidth]),
+    .stride_i(instruction_i[hws_pkg::LayernormInStrideLsb+:16]),
+    .first_row_i(instruction_i[hws_pkg::LayernormInRowLsb+:16]),
+    .rows_i(rows),
+    .columns_i(channels),
+    .advance_i(read_valid_o),
+    .address_o(read_address_o),
+    .skew_o(read_skew_o),
+    .row_o(read_row_o),
+    .rotate_o(read_rotate_o),
+    .keep_o(unused_read_keep),
+    .last_o(read_last)
+  );
+
+  hws_read_queue #(
+    .Width(CodesWidth)
+  ) u_read_queue (
+    .clk_i,
+    .rst_ni,
+    .space_o(read_space),
+    .request_i(read_valid_o),
+    .read_data_i(read_data_i[CodesWidth-1:0]),
+    .out_valid_o(residual_valid),
+    .out_ready_i(residual_ready),
+    .out_data_o(residuals)
+  );
+
+  hws_layernorm #(
+    .Lanes(Lanes)
+  ) u_layernorm (
+    .clk_i,
+    .rst_ni,
+    .channels_i(channels_q),
+    .exponent_i(exponent_q),
+    .epsilon_i(epsilon_q),
+    .shift_i(shift_q),
+    .lo_i(lo_q),
+    .hi_i(hi_q),
+    .param_write_i(param_write),
+    .param_beat_i(hws_pkg::BeatWidth'(param_channel_i / hws_pkg::ChannelBits'(Lanes))),
+    .param_gamma_i(param_data_i[GammaWidth-1:0]),
+    .param_beta_i(param_data_i[GammaWidth+:hws_pkg::BetaWidth]),
+    .param_flag_i(param_data_i[FlagBit]),
+    .in_valid_i(residual_valid),
+    .in_ready_o(residual_ready),
+    .in_code_i(residuals),
+    .out_valid_o(result_valid),
+    .out_ready_i(1'b1),
+    .out_data_o(results),
+    .out_last_o(unused_row_last)
+  );
+
+  hws_buffer_cursor #(
+    .Lanes(Lanes)
+  ) u_write_cursor (
+    .clk_i,
+    .load_i(start),
+    .base_i(instruction_i[hws_pkg::LayernormOutBaseLsb+:AddressWidth]),
+    .stride_i(instruction_i[hws_pkg::LayernormOutStrideLsb+:16]),
+    .first_row_i(instruction_i[hws_pkg::LayernormOutRowLsb+:16]),
+    .rows_i(rows),
+    .columns_i(channels),
+    .advance_i(write_valid_q),
+    .address_o(write_address_o),
+    .skew_o(write_skew_o),
+    .row_o(write_row_o),
+    .rotate_o(write_rotate_o),
+    .keep_o(unused_write_keep),
+    .last_o(write_last)
+  );
+endmodule : hws_layernorm_engine
+`default_nettype wire
