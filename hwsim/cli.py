@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 EXIT_MISTAKE = 2
+EXIT_DIFFERENT = 1
 INTERRUPTED = "interrupted before the result was complete; no file is half-written"
 
 app = typer.Typer(
@@ -175,6 +176,84 @@ def info_command(
     from hwsim.report.network_table import print_network
 
     print_network(info(network, preset, tuple(overrides or ())), Console(), every_layer=layers)
+
+
+@app.command("verify")
+@_one_sentence
+def verify_command(
+    network: Annotated[
+        str | None,
+        typer.Argument(help="Folder of a network, or the name of a shipped one.", show_default="fashion_mnist_vit"),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Images: an .npz file or a folder.", show_default="the shipped images")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
+    sim: Annotated[str, typer.Option(metavar="icarus|verilator", help="Simulator of the Verilog.")] = "verilator",
+    preset: Preset = "edge",
+    overrides: Override = None,
+    trace: Annotated[
+        str, typer.Option(metavar="all|none", help="all: first a program that stores every instruction's result.")
+    ] = "all",
+    latency: Annotated[int, typer.Option(min=0, max=1000, help="Cycles of DRAM to a burst's first beat.")] = 20,
+    stall: Annotated[int, typer.Option(min=0, max=255, help="Share of delayed beats, in 1/256.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of DRAM's delays.")] = 0,
+    waves: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.fst", help="Record all waves.", show_default="mismatch.fst where one is found"),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write what was found as JSON.")] = None,
+) -> None:
+    """Run the same program on the model and on the Verilog; compare every byte and cycle (exit status 1: not equal)."""
+    from rich.console import Console
+
+    from hwsim.flows.verify import VerifyOptions, verify
+    from hwsim.report.files import check_outputs, write_json
+    from hwsim.report.verification import print_verification, verification_dict
+
+    check_outputs(json, waves)
+    options = VerifyOptions(
+        network=network, data=data, images=images, simulator=sim, preset=preset, overrides=tuple(overrides or ()),
+        trace=trace, latency=latency, stall=stall, seed=seed, waves=waves,
+    )  # fmt: skip
+    with _stages() as stage:
+        found = verify(options, stage)
+    if json is not None:
+        write_json(json, verification_dict(found))
+    print_verification(found, Console())
+    if not found.equal:
+        sys.exit(EXIT_DIFFERENT)
+
+
+@app.command("disasm")
+@_one_sentence
+def disasm_command(
+    network: Annotated[
+        str | None,
+        typer.Argument(help="Folder of a network, or the name of a shipped one.", show_default="fashion_mnist_vit"),
+    ] = None,
+    preset: Preset = "edge",
+    overrides: Override = None,
+    trace: Annotated[bool, typer.Option("--trace", help="The program that stores every instruction's result.")] = False,
+) -> None:
+    """Print a network's program, an instruction a line."""
+    from hwsim.flows.disasm import disassembly
+
+    for line in disassembly(network, preset, tuple(overrides or ()), trace):
+        print(line)
+
+
+@contextmanager
+def _stages() -> Iterator[Callable[[str, int, int], None]]:
+    """One line on a terminal that says what is being done and how far it is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
 
 
 @contextmanager

@@ -12,7 +12,8 @@ module hws_compute #(
   localparam int WordBytes = hws_pkg::WordBytes,
   localparam int WordWidth = WordBytes * 8,
   localparam int Readers = hws_pkg::ReadPorts - 1,
-  localparam int Writers = hws_pkg::WritePorts - 1
+  localparam int Writers = hws_pkg::WritePorts - 1,
+  localparam int PartWidth = (hws_pkg::StepBeats > 1) ? $clog2(hws_pkg::StepBeats) : 1
 ) (
   input wire logic clk_i,
   input wire logic rst_ni,
@@ -24,7 +25,7 @@ module hws_compute #(
   input wire logic [3:0] sink_target_i,
   input wire logic sink_bank_i,
   input wire logic [15:0] sink_index_i,
-  input wire logic [5:0] sink_part_i,
+  input wire logic [PartWidth-1:0] sink_part_i,
   input wire logic [hws_pkg::DramWidth-1:0] sink_data_i,
   output logic [Readers-1:0] read_valid_o,
   output logic [Readers*AddressWidth-1:0] read_address_o,
@@ -44,7 +45,6 @@ module hws_compute #(
   localparam int ColumnWidth = $clog2(hws_pkg::ArrayColumns);
   localparam int Groups = hws_pkg::ArrayColumns / hws_pkg::DrainLanes;
   localparam int GroupWidth = (Groups > 1) ? $clog2(Groups) : 1;
-  localparam int PartWidth = (hws_pkg::StepBeats > 1) ? $clog2(hws_pkg::StepBeats) : 1;
   localparam int RowRead = hws_pkg::ReadRow;
   localparam int ColumnRead = hws_pkg::ReadColumn;
   localparam int SkipRead = hws_pkg::ReadSkip;
@@ -169,7 +169,7 @@ module hws_compute #(
     .weight_write_i(to_weights),
     .weight_write_bank_i(sink_bank_i),
     .weight_write_step_i(sink_index_i[hws_pkg::WeightStepWidth-1:0]),
-    .weight_write_part_i(sink_part_i[PartWidth-1:0]),
+    .weight_write_part_i(sink_part_i),
     .weight_write_data_i(sink_data_i),
     .parameter_write_i(to_parameters),
     .parameter_write_bank_i(sink_bank_i),

@@ -19,6 +19,12 @@ module hws_core #(
   output logic [3:0] error_code_o,
   output logic [3:0] error_queue_o,
   output logic [15:0] error_tag_o,
+  output logic m_axi_awid_o,
+  output logic [3:0] m_axi_awcache_o,
+  output logic [2:0] m_axi_awprot_o,
+  output logic m_axi_arid_o,
+  output logic [3:0] m_axi_arcache_o,
+  output logic [2:0] m_axi_arprot_o,
   output      logic [hws_pkg::DramAddressWidth-1:0] m_axi_awaddr_o,
   output      logic [7:0] m_axi_awlen_o,
   output      logic [2:0] m_axi_awsize_o,
@@ -56,6 +62,7 @@ module hws_core #(
   localparam int Dma = hws_pkg::QueueDma;  // the first queue
   localparam int IndexWidth = $clog2(hws_pkg::SegmentInstructions);
   localparam int PartWidth = $clog2(Width / hws_pkg::DramWidth);
+  localparam int StepPartWidth = (hws_pkg::StepBeats > 1) ? $clog2(hws_pkg::StepBeats) : 1;
 
   logic [Count-1:0] start_valid, start_ready, done;
   logic [Count*Width-1:0] instruction;
@@ -114,6 +121,12 @@ module hws_core #(
     .error_valid_o(dma_error),
     .error_code_o(dma_error_code),
     .busy_o(dma_busy_o),
+    .m_axi_awid_o,
+    .m_axi_awcache_o,
+    .m_axi_awprot_o,
+    .m_axi_arid_o,
+    .m_axi_arcache_o,
+    .m_axi_arprot_o,
     .m_axi_awaddr_o,
     .m_axi_awlen_o,
     .m_axi_awsize_o,
@@ -171,7 +184,7 @@ module hws_core #(
     .sink_target_i(sink_target),
     .sink_bank_i(sink_bank),
     .sink_index_i(sink_index),
-    .sink_part_i(sink_part),
+    .sink_part_i(sink_part[StepPartWidth-1:0]),
     .sink_data_i(sink_data),
     .read_valid_o(read_valid[DmaRead-1:0]),
     .read_address_o(read_address[DmaRead*AddressWidth-1:0]),

@@ -20,7 +20,7 @@ from hwsim.config import AcceleratorConfig, load_preset
 from hwsim.errors import HwsimError
 from hwsim.flows.mismatch import Mismatch, first_mismatch
 from hwsim.flows.shipped import data_path, network_path
-from hwsim.images import Images, load_images
+from hwsim.images import ImageSet, load_images
 from hwsim.interpreter import run_program
 from hwsim.network import Network, load_network
 from hwsim.report.files import check_outputs
@@ -44,10 +44,10 @@ class VerifyOptions:
     network: str | None = None
     data: Path | None = None
     images: int = 1
-    simulator: Simulator = "verilator"
+    simulator: str = "verilator"
     preset: str = "edge"
     overrides: tuple[str, ...] = ()
-    trace: Trace = "all"
+    trace: str = "all"
     latency: int = 20
     """Cycles of DRAM from a burst's address to its first beat."""
     stall: int = 0
@@ -62,11 +62,12 @@ class Comparison:
     """One program on one image."""
 
     program: Literal["trace", "production"]
-    image: str
+    image: int
+    """Number of the image, from 0."""
     instructions: int
-    words: int
-    """Bytes of DRAM compared: all of them."""
-    mismatched_words: int
+    bytes_compared: int
+    """All of DRAM."""
+    mismatched_bytes: int
     cycles_model: int
     cycles_rtl: int
     busy_model: dict[str, int]
@@ -81,7 +82,7 @@ class Comparison:
     def equal(self) -> bool:
         """Whether every word and every cycle is the same."""
         same_cycles = self.cycles_model == self.cycles_rtl and self.busy_model == self.busy_rtl
-        return self.error == "none" and self.mismatched_words == 0 and same_cycles
+        return self.error == "none" and self.mismatched_bytes == 0 and same_cycles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,12 +169,14 @@ def verify(options: VerifyOptions, stage: Stage | None = None) -> Verification:
 def _model_runs(
     network: Network,
     config: AcceleratorConfig,
-    images: Images,
+    images: ImageSet,
     model: DramModel,
     options: VerifyOptions,
     say: Stage,
 ) -> list[_Run]:
-    programs: list[Literal["trace", "production"]] = ["trace", "production"] if options.trace == "all" else ["production"]
+    programs: list[Literal["trace", "production"]] = (
+        ["trace", "production"] if options.trace == "all" else ["production"]
+    )
     runs: list[_Run] = []
     for program in programs:
         say("compiling", len(runs), len(programs))
@@ -192,16 +195,16 @@ def _model_runs(
     return runs
 
 
-def _compare(run: _Run, result: JobResult, network: Network, images: Images) -> Comparison:
+def _compare(run: _Run, result: JobResult, network: Network, images: ImageSet) -> Comparison:
     classes = network.manifest.classes
-    logits = run.executable.read_logits(result.dram)
+    logits = run.executable.logits(result.dram)
     label = None if images.labels is None else classes[int(images.labels[run.image])]
     return Comparison(
         program=run.program,
-        image=images.names[run.image],
+        image=run.image,
         instructions=len(run.executable.program),
-        words=len(run.dram),
-        mismatched_words=int(np.count_nonzero(run.dram != result.dram)),
+        bytes_compared=len(run.dram),
+        mismatched_bytes=int(np.count_nonzero(run.dram != result.dram)),
         cycles_model=run.timeline.cycles,
         cycles_rtl=result.cycles,
         busy_model=run.timeline.busy_cycles,

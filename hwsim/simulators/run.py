@@ -108,7 +108,7 @@ def _write_job(folder: Path, index: int, job: Job, config: AcceleratorConfig) ->
     digits = np.ascontiguousarray(job.dram.reshape(-1, beat)[:, ::-1]).tobytes().hex()
     width = 2 * beat
     (folder / f"{index}.hex").write_text("\n".join(digits[i : i + width] for i in range(0, len(digits), width)) + "\n")
-    error = -1 if job.error_address is None else job.error_address // beat
+    error = -1 if job.error_address is None else job.error_address
     values = [len(job.dram) // beat - 1, job.model.latency, job.model.stall, job.model.seed]
     values += [job.program_address, len(job.dram), job.watchdog_cycles, error]
     (folder / f"{index}.cfg").write_text(" ".join(map(str, values)) + "\n")

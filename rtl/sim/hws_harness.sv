@@ -26,47 +26,56 @@ module hws_harness #(
   localparam int Reads = 7;
   localparam int ResetCycles = 4;
 
-  state_e state_q = StateLoad;
-  logic rst_nq = 1'b0;
-  int job_q = 0;
-  int jobs = 1;
-  int step_q = 0;
-  int limit = 0;
-  int results, handle, fields, last_word, latency, stall, seed, program_address, dram_bytes, watchdog, error_address;
-  logic [31:0] cycle_q = '0;
+  state_e state_q;
+  logic rst_nq;
+  int job_q;
+  int jobs;
+  int step_q;
+  int limit;
+  int results, handle, fields, last_word, seed, program_address, dram_bytes, watchdog, error_address;
+  logic [15:0] latency;
+  logic [7:0] stall;
+  logic [31:0] cycle_q;
   logic [31:0] word_q[Reads];
   string folder;
 
-  logic awready, wready, bvalid, arready, rvalid, irq, awvalid_q = 1'b0, arvalid_q = 1'b0;
-  logic [7:0] awaddr_q = '0, araddr_q = '0;
-  logic [31:0] wdata_q = '0, rdata;
+  logic awready, unused_wready, bvalid, arready, rvalid, irq, awvalid_q, arvalid_q;
+  logic [7:0] awaddr_q, araddr_q;
+  logic [31:0] wdata_q, rdata;
   logic [1:0] unused_bresp, unused_rresp;
 
   logic [hws_pkg::DramAddressWidth-1:0] aw_addr;
   logic [7:0] aw_len;
   logic [2:0] aw_size;
   logic [1:0] aw_burst;
-  logic  aw_valid;
-  logic  aw_ready;
+  logic aw_valid;
+  logic aw_ready;
   logic [hws_pkg::DramWidth-1:0] w_data;
   logic [hws_pkg::DramBytes-1:0] w_strb;
-  logic  w_last;
-  logic  w_valid;
-  logic  w_ready;
+  logic w_last;
+  logic w_valid;
+  logic w_ready;
   logic [1:0] b_resp;
-  logic  b_valid;
-  logic  b_ready;
+  logic b_valid;
+  logic b_ready;
   logic [hws_pkg::DramAddressWidth-1:0] ar_addr;
   logic [7:0] ar_len;
   logic [2:0] ar_size;
   logic [1:0] ar_burst;
-  logic  ar_valid;
-  logic  ar_ready;
+  logic ar_valid;
+  logic ar_ready;
   logic [hws_pkg::DramWidth-1:0] r_data;
   logic [1:0] r_resp;
-  logic  r_last;
-  logic  r_valid;
-  logic  r_ready;
+  logic r_last;
+  logic r_valid;
+  logic r_ready;
+
+  logic awid;
+  logic [3:0] awcache;
+  logic [2:0] awprot;
+  logic arid;
+  logic [3:0] arcache;
+  logic [2:0] arprot;
 
   hws_top u_top (
     .clk_i,
@@ -77,7 +86,7 @@ module hws_harness #(
     .s_axil_wdata_i(wdata_q),
     .s_axil_wstrb_i(4'hf),
     .s_axil_wvalid_i(awvalid_q),
-    .s_axil_wready_o(wready),
+    .s_axil_wready_o(unused_wready),
     .s_axil_bresp_o(unused_bresp),
     .s_axil_bvalid_o(bvalid),
     .s_axil_bready_i(1'b1),
@@ -88,6 +97,12 @@ module hws_harness #(
     .s_axil_rresp_o(unused_rresp),
     .s_axil_rvalid_o(rvalid),
     .s_axil_rready_i(1'b1),
+    .m_axi_awid_o(awid),
+    .m_axi_awcache_o(awcache),
+    .m_axi_awprot_o(awprot),
+    .m_axi_arid_o(arid),
+    .m_axi_arcache_o(arcache),
+    .m_axi_arprot_o(arprot),
     .m_axi_awaddr_o(aw_addr),
     .m_axi_awlen_o(aw_len),
     .m_axi_awsize_o(aw_size),
@@ -116,6 +131,48 @@ module hws_harness #(
     .irq_o(irq)
   );
 
+  hws_dram_model #(
+    .Words(Words)
+  ) u_dram (
+    .clk_i,
+    .rst_ni(rst_nq),
+    .latency_i(latency),
+    .stall_i(stall),
+    .seed_i(seed),
+    .error_address_i(error_address),
+    .s_axi_awid_i(awid),
+    .s_axi_awaddr_i(aw_addr),
+    .s_axi_awlen_i(aw_len),
+    .s_axi_awsize_i(aw_size),
+    .s_axi_awburst_i(aw_burst),
+    .s_axi_awcache_i(awcache),
+    .s_axi_awprot_i(awprot),
+    .s_axi_awvalid_i(aw_valid),
+    .s_axi_awready_o(aw_ready),
+    .s_axi_wdata_i(w_data),
+    .s_axi_wstrb_i(w_strb),
+    .s_axi_wlast_i(w_last),
+    .s_axi_wvalid_i(w_valid),
+    .s_axi_wready_o(w_ready),
+    .s_axi_bresp_o(b_resp),
+    .s_axi_bvalid_o(b_valid),
+    .s_axi_bready_i(b_ready),
+    .s_axi_arid_i(arid),
+    .s_axi_araddr_i(ar_addr),
+    .s_axi_arlen_i(ar_len),
+    .s_axi_arsize_i(ar_size),
+    .s_axi_arburst_i(ar_burst),
+    .s_axi_arcache_i(arcache),
+    .s_axi_arprot_i(arprot),
+    .s_axi_arvalid_i(ar_valid),
+    .s_axi_arready_o(ar_ready),
+    .s_axi_rdata_o(r_data),
+    .s_axi_rresp_o(r_resp),
+    .s_axi_rlast_o(r_last),
+    .s_axi_rvalid_o(r_valid),
+    .s_axi_rready_i(r_ready)
+  );
+
   assign job_o   = job_q;
   assign cycle_o = cycle_q;
 
@@ -139,6 +196,16 @@ module hws_harness #(
   endfunction
 
   initial begin
+    state_q   = StateLoad;
+    rst_nq    = 1'b0;
+    job_q     = 0;
+    step_q    = 0;
+    cycle_q   = '0;
+    awvalid_q = 1'b0;
+    arvalid_q = 1'b0;
+    awaddr_q  = '0;
+    araddr_q  = '0;
+    wdata_q   = '0;
     if (!$value$plusargs("folder=%s", folder)) folder = ".";
     if (!$value$plusargs("jobs=%d", jobs)) jobs = 1;
     if (!$value$plusargs("limit=%d", limit)) limit = 0;
@@ -153,8 +220,18 @@ module hws_harness #(
           $finish;
         end else begin
           handle = $fopen($sformatf("%s/%0d.cfg", folder, job_q), "r");
-          fields = $fscanf(handle, "%d %d %d %d %d %d %d %d", last_word, latency, stall, seed, program_address, dram_bytes,
-                           watchdog, error_address);
+          fields = $fscanf(
+              handle,
+              "%d %d %d %d %d %d %d %d",
+              last_word,
+              latency,
+              stall,
+              seed,
+              program_address,
+              dram_bytes,
+              watchdog,
+              error_address
+          );
           $fclose(handle);
           if (fields != 8) $fatal(1, "job %0d: its configuration has %0d fields, expected 8", job_q, fields);
           $readmemh($sformatf("%s/%0d.hex", folder, job_q), u_dram.mem);
@@ -174,7 +251,7 @@ module hws_harness #(
       end
       StateWrite: begin
         if (!awvalid_q && !bvalid) begin
-          awaddr_q  <= write_address(step_q);
+          awaddr_q <= write_address(step_q);
           case (step_q)
             0: wdata_q <= program_address;
             1: wdata_q <= '0;
@@ -210,8 +287,19 @@ module hws_harness #(
       end
       default: begin
         if (step_q != Reads) $fdisplay(results, "%0d 0 0 0 0 0 0 0", job_q);
-        else $fdisplay(results, "%0d %0d %0d %0d %0d %0d %0d %0d", job_q, word_q[0], word_q[1], word_q[2], word_q[3],
-                       word_q[4], word_q[5], word_q[6]);
+        else
+          $fdisplay(
+              results,
+              "%0d %0d %0d %0d %0d %0d %0d %0d",
+              job_q,
+              word_q[0],
+              word_q[1],
+              word_q[2],
+              word_q[3],
+              word_q[4],
+              word_q[5],
+              word_q[6]
+          );
         $fflush(results);
         $writememh($sformatf("%s/%0d.out", folder, job_q), u_dram.mem, 0, last_word);
         job_q   <= job_q + 1;
