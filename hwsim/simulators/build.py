@@ -54,8 +54,8 @@ def require_simulator(simulator: Simulator) -> None:
                 )
 
 
-def harness_sources() -> list[Path]:
-    """Verilog of the harness and of everything below it, without the package, leaves first."""
+def sources_of(top: str) -> list[Path]:
+    """Verilog of a module and of everything below it, without the package, leaves first."""
     files = {path.stem: path for path in sorted(rtl_folder().rglob("*.sv")) if path.stem != "hws_pkg"}
     found: dict[str, None] = {}
 
@@ -65,8 +65,13 @@ def harness_sources() -> list[Path]:
             visit(below)
         found[name] = None
 
-    visit("hws_harness")
+    visit(top)
     return [files[name] for name in found]
+
+
+def harness_sources() -> list[Path]:
+    """Verilog of the harness and of everything below it, without the package, leaves first."""
+    return sources_of("hws_harness")
 
 
 def build_harness(config: AcceleratorConfig, simulator: Simulator, words: int, *, waves: bool = False) -> Path:
