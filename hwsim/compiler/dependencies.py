@@ -109,23 +109,23 @@ class Ordering:
         clock = list(order.clocks[self.queues[queue][-1]]) if index else [-1] * len(QUEUES)
         clock[queue] = max(clock[queue], index - 2 if queue == ARRAY else index - 1)
         need = [-1] * len(QUEUES)
+        reads_drain = False
         for access in operation.accesses:
             for other_queue, other_index, through_drain in self._hazards(access, clock):
                 if other_queue == queue:  # only the array, and only its instruction right before this one
-                    order.fences[position] |= through_drain and access.port in OPERAND_PORTS
+                    reads_drain |= through_drain and access.port in OPERAND_PORTS
                 else:
                     need[other_queue] = max(need[other_queue], other_index)
         self.banks.append(banks_of(operation, self.bank_words) if self.bank_words is not None else Banks())
-        if queue == ARRAY and index and not order.fences[position] and self._meets_drain(position):
-            order.fences[position] = True
-            order.bank_edges += 1
-        if order.fences[position]:
-            clock[queue] = index - 1
         only_data = self._after(clock, need)[0]
         for p, wanted in enumerate(self._in_the_same_bank(position, only_data)):
             order.bank_edges += wanted > need[p]
             need[p] = max(need[p], wanted)
         clock, taken = self._after(clock, need)
+        if queue == ARRAY and clock[queue] < index - 1:
+            order.bank_edges += not reads_drain and self._meets_drain(position)
+            order.fences[position] = reads_drain or self._meets_drain(position)
+            clock[queue] = index - 1 if order.fences[position] else clock[queue]
         for p in taken:
             order.waits[position].add(p)
             order.posts[self.queues[p][need[p]]].add(queue)
