@@ -7,7 +7,8 @@
 //   p_j = round_shift(e_j * R, z - 1),  code_j = encode(p_j)               see hws_softmax_encoder
 //
 // s: int16, unit 2**-8 in the log2 domain. p: Q0.16, 0 to 65536. T: 1 to SoftmaxColumnsMax. Code: bits_i at the bottom
-// of 8, of the format encoder_i (0 two-scale, 1 uniform, 2 log2, 3 log-sqrt2) with exponent_i.
+// of 8, of the format encoder_i (0 two-scale, 1 uniform, 2 log2, 3 log-sqrt2, 4 codebook) with exponent_i, or with the
+// thresholds that have been written.
 // A row is ceil(T / Lanes) beats, score 0 in the low bits of the first one. Lanes beyond T are ignored at the input and
 // have the code of 0 at the output; out_last marks a row's last beat. The configuration holds while a row is inside.
 //
@@ -23,6 +24,9 @@ module hws_softmax #(
   input  wire logic [hws_pkg::SoftmaxEncoderWidth-1:0] encoder_i,
   input  wire logic [                          3:0] bits_i,
   input  wire logic [  hws_pkg::TermShiftWidth-1:0] exponent_i,
+  input  wire logic                                       threshold_write_i,
+  input  wire logic [             hws_pkg::CodeWidth-1:0] threshold_index_i,
+  input  wire logic [      hws_pkg::ProbabilityWidth-1:0] threshold_i,
   input  wire logic                                 in_valid_i,
   output      logic                                 in_ready_o,
   input  wire logic [  Lanes*hws_pkg::OutWidth-1:0] in_score_i,
@@ -177,9 +181,13 @@ module hws_softmax #(
   ) u_encoder (
     .clk_i,
     .rst_ni,
+    .columns_i,
     .encoder_i,
     .bits_i,
     .exponent_i,
+    .threshold_write_i,
+    .threshold_index_i,
+    .threshold_i,
     .in_valid_i(probability_valid),
     .in_ready_o(probability_ready),
     .in_probability_i(probability),

@@ -23,6 +23,7 @@ from hwsim.isa import INSTRUCTION_BYTES, LOAD_TARGETS, Instruction
 
 ENTRY_BYTES = 8
 """Of a parameter entry, LayerNorm's parameters and an entry of the codebook: the low 64 bits of a beat."""
+THRESHOLD_MASK = (1 << 17) - 1
 
 
 def load(instruction: Instruction, state: State) -> None:
@@ -131,11 +132,14 @@ def _load_layernorm(instruction: Instruction, beats: NDArray[np.uint8], state: S
 
 
 def _load_codebook(instruction: Instruction, beats: NDArray[np.uint8], state: State) -> None:
-    if len(beats) > CODES:
-        raise HwsimError(f"load: {len(beats)} entries of the codebook, expected at most {CODES}")
-    entries = _entries(beats)
+    """Entries of the decoders, then, from index 256 on, thresholds of the encoder; there is none of code 0."""
+    if len(beats) > 2 * CODES:
+        raise HwsimError(f"load: {len(beats)} entries and thresholds of the codebook, expected at most {2 * CODES}")
+    words = _entries(beats)
+    entries, thresholds = words[:CODES], words[CODES + 1 :]
     state.codebook.mantissa[: len(entries)] = entries.astype(np.uint16).view(np.int16)
     state.codebook.shift[: len(entries)] = (entries >> np.uint64(16)).astype(np.uint8) & 31
+    state.thresholds[: len(thresholds)] = thresholds.astype(np.int32) & THRESHOLD_MASK
     state.codebook_loads += 1
 
 

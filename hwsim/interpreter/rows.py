@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from hwsim.errors import HwsimError, describe_validation_error
-from hwsim.formats import ChannelTwoScale, Logarithmic, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Logarithmic, TwoScale, Uniform
 from hwsim.interpreter.activation_buffer import Matrix
 from hwsim.interpreter.checks import require_positive, require_range
 from hwsim.interpreter.state import State
 from hwsim.isa import ENCODER_KINDS, Instruction
+from hwsim.units.encoder_codebook import encode_codebook
 from hwsim.units.encoder_log import encode_log
 from hwsim.units.encoder_two_scale import encode_two_scale
 from hwsim.units.layernorm import layernorm
@@ -36,7 +37,7 @@ def run_softmax(instruction: Instruction, state: State) -> None:
     shape = instruction["rows"], instruction["columns"]
     scores = state.activation.read(Matrix(*place, 0, *shape, halfwords=True), "the scores of a softmax")
     probabilities = softmax(scores, EXP2_TABLE)
-    _write(instruction, _encoded(instruction, probabilities), state.config.softmax_lanes, state)
+    _write(instruction, _encoded(instruction, probabilities, state), state.config.softmax_lanes, state)
 
 
 def run_layernorm(instruction: Instruction, state: State) -> None:
@@ -61,13 +62,18 @@ def run_layernorm(instruction: Instruction, state: State) -> None:
     _write(instruction, result, state.config.layernorm_lanes, state)
 
 
-def _encoded(instruction: Instruction, probabilities: NDArray[np.int32]) -> NDArray[np.uint8]:
+def _encoded(instruction: Instruction, probabilities: NDArray[np.int32], state: State) -> NDArray[np.uint8]:
     kind, bits, exponent = ENCODER_KINDS[instruction["encoder"]], instruction["bits"], instruction["exponent"]
     try:
         if kind == "two_scale":
             return encode_two_scale(probabilities, TwoScale(bits=bits, exponent=exponent, small_signed=False))
         if kind == "uniform":
             return encode_uniform(probabilities, Uniform(bits=bits, signed=False))
+        if kind == "codebook":
+            thresholds = tuple(state.thresholds[: (1 << bits) - 1].tolist())
+            no_entries = (0,) * (1 << bits)
+            fmt = Codebook(bits=bits, mantissas=no_entries, shifts=no_entries, thresholds=thresholds)
+            return encode_codebook(probabilities, fmt)
         if kind in ("log2", "log_sqrt2"):
             base: Any = "two" if kind == "log2" else "sqrt_two"
             return encode_log(probabilities, Logarithmic(bits=bits, base=base, max_shift=exponent))
@@ -75,7 +81,7 @@ def _encoded(instruction: Instruction, probabilities: NDArray[np.int32]) -> NDAr
         raise describe_validation_error(error, f"softmax: encoder {kind}") from error
     except ValueError as error:
         raise HwsimError(f"softmax: encoder {kind}: {error}") from error
-    raise HwsimError(f"softmax: encoder is {kind}, whose thresholds no load brings")
+    raise AssertionError(f"encoder {kind} has no unit")
 
 
 def _write(instruction: Instruction, codes: NDArray[Any], lanes: int, state: State) -> None:

@@ -75,6 +75,8 @@ class State:
         self.codebook = Terms(np.zeros(CODES, np.int16), np.zeros(CODES, np.uint8))
         self.codebook_loads = 0
         """So many times the codebook has changed."""
+        self.thresholds = np.zeros(CODES - 1, np.int32)
+        """Of the encoder after softmax, those of code 1 and up."""
         self.affine = AffineParameters(config.layernorm_channels_max)
         self.program = np.zeros((2, config.segment_instructions, INSTRUCTION_BYTES), np.uint8)
         self.filled_halves: set[int] = set()

@@ -35,11 +35,11 @@ SOFTMAX_LOAD_STAGES = 2
 """Score, maximum: the last beat of a row to the maximum."""
 SOFTMAX_EXPONENT_STAGES = 5
 """Buffer read, distance, table, shift, sum: the last beat of a row to the divisor."""
-SOFTMAX_NORMALISE_STAGES = 4
-"""Buffer read, times reciprocal, round, encode."""
 ENCODER_STAGES = 1
 CODEBOOK_ENCODER_STAGES = 8
-"""A bit of the code a stage."""
+"""A bit of the code a stage. ``hws_softmax_encoder`` takes as long for every format."""
+SOFTMAX_NORMALISE_STAGES = 3 + CODEBOOK_ENCODER_STAGES
+"""Buffer read, times reciprocal, round, encode."""
 TABLE_STAGES = 1
 RESIDUAL_STAGES = 4
 """Value, product, sum, code."""

@@ -27,14 +27,15 @@ from hwsim.isa import ENCODER_KINDS, Instruction, encode
 from hwsim.timing.layernorm_engine import layernorm_done
 from hwsim.timing.softmax_engine import softmax_done
 from hwsim.units.timing import SOFTMAX_COLUMNS_MAX
+from tests.codebooks import random_codebook
 from tests.rtl.stream import configuration
 
 CONFIG: AcceleratorConfig = configuration()
 TINY = CONFIG.name == "tiny"
 W = CONFIG.word_bytes
-BANK_WORDS = CONFIG.buffer_words // CONFIG.activation_banks
-SCORE_BANK, PROBABILITY_BANK, RESIDUAL_BANK, RESULT_BANK = range(4)
-"""Every port has a bank of its own, as in a program."""
+QUARTER_WORDS = CONFIG.buffer_words // 4
+SCORES, PROBABILITIES, RESIDUALS, RESULTS = range(4)
+"""Every port has a quarter of the buffer, of two banks or more, of its own."""
 ENGINES = ("softmax", "layernorm")
 EXPONENT_MAX = (1 << CONFIG.term_shift_bits) - 1
 
@@ -68,6 +69,7 @@ class Batch:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
+        self.state.thresholds[:] = random_codebook(self.rng, 8).thresholds
         count = CONFIG.layernorm_channels_max
         gamma = [
             self.rng.choice([-(1 << 15), (1 << 15) - 1, *[self.rng.randrange(-9000, 9000)] * 30]) for _ in range(count)
@@ -85,14 +87,14 @@ class Batch:
         """Bytes of the buffer."""
         return self.state.activation.words.reshape(-1)
 
-    def region(self, bank: int, rows: int, channels: int, *, halfwords: bool) -> Region:
+    def region(self, quarter: int, rows: int, channels: int, *, halfwords: bool) -> Region:
         """A new tensor, sometimes with a longer stride; blocks of known words lie before and behind the results."""
         stride = row_stride(channels, halfwords, W) + self.rng.choice([0, 0, 1 if halfwords else W])
         size = stride * (rows if halfwords else -(-rows // W))
-        base = (self.rng.randrange(W) if halfwords else 0) + W * (1 + -(-self.free[bank] // W))
-        self.free[bank] = W * (1 + -(-(base + size) // W))
-        assert self.free[bank] <= BANK_WORDS, f"bank {bank} is full"
-        return Region(base=bank * BANK_WORDS + base, stride=stride, halfwords=halfwords, word_bytes=W)
+        base = (self.rng.randrange(W) if halfwords else 0) + W * (1 + -(-self.free[quarter] // W))
+        self.free[quarter] = W * (1 + -(-(base + size) // W))
+        assert self.free[quarter] <= QUARTER_WORDS, f"quarter {quarter} is full"
+        return Region(base=quarter * QUARTER_WORDS + base, stride=stride, halfwords=halfwords, word_bytes=W)
 
     def fill(self, region: Region, values: NDArray[np.int64], first_row: int) -> None:
         """Put elements into a region; what lies beside them stays unknown."""
@@ -102,11 +104,11 @@ class Batch:
         write_region(written, region, ones, first_row)
         self.known |= written != 0
 
-    def result(self, bank: int, rows: int, channels: int) -> tuple[Region, int]:
+    def result(self, quarter: int, rows: int, channels: int) -> tuple[Region, int]:
         """A region for a result and its first row; it and what lies around it holds something else."""
-        first, out_row = self.free[bank], self.rng.choice([0, 1, W - 1, self.rng.randrange(2 * W)])
-        region = self.region(bank, out_row + rows, channels, halfwords=False)
-        old = slice((bank * BANK_WORDS + first) * W, (bank * BANK_WORDS + self.free[bank]) * W)
+        first, out_row = self.free[quarter], self.rng.choice([0, 1, W - 1, self.rng.randrange(2 * W)])
+        region = self.region(quarter, out_row + rows, channels, halfwords=False)
+        old = slice((quarter * QUARTER_WORDS + first) * W, (quarter * QUARTER_WORDS + self.free[quarter]) * W)
         self.memory[old] = np.frombuffer(self.rng.randbytes(old.stop - old.start), np.uint8)
         self.known[old] = True
         return region, out_row
@@ -115,13 +117,13 @@ class Batch:
         """Add a softmax of random scores and format."""
         rng = self.rng
         in_row = rng.randrange(4)
-        scores = self.region(SCORE_BANK, in_row + rows, columns, halfwords=True)
+        scores = self.region(SCORES, in_row + rows, columns, halfwords=True)
         spread = rng.choice([0.7, 100, 500, 3000, 30000])
         middle = np.array([rng.randint(-(1 << 14), 1 << 14) for _ in range(rows)])[:, None]
         noise = np.array([rng.gauss(0, spread) for _ in range(rows * columns)]).reshape(rows, columns)
         self.fill(scores, np.clip(np.rint(noise + middle), -(1 << 15), (1 << 15) - 1).astype(np.int64), in_row)
-        out, out_row = self.result(PROBABILITY_BANK, rows, columns)
-        kind = rng.choice(["two_scale", "two_scale", "uniform", "log2", "log_sqrt2"])
+        out, out_row = self.result(PROBABILITIES, rows, columns)
+        kind = rng.choice(["two_scale", "two_scale", "uniform", "log2", "log_sqrt2", "codebook"])
         bits = rng.choice([8, 8, rng.randint(2, 8)])
         exponent = rng.randint(1, min(17 - bits, EXPONENT_MAX)) if kind == "two_scale" else rng.randint(1, EXPONENT_MAX)
         fields = {
@@ -139,13 +141,13 @@ class Batch:
             place = {"in_base": last["out_base"], "in_stride": last["out_stride"], "in_row": last["out_row"]}
         else:
             in_row = rng.choice([0, 1, W - 1, rng.randrange(2 * W)])
-            residual = self.region(RESIDUAL_BANK, in_row + rows, channels, halfwords=False)
+            residual = self.region(RESIDUALS, in_row + rows, channels, halfwords=False)
             codes = np.array([rng.gauss(0, rng.choice([3, 40])) for _ in range(rows * channels)]).reshape(
                 rows, channels
             )
             self.fill(residual, np.clip(np.rint(codes), -128, 127).astype(np.int64), in_row)
             place = {"in_base": residual.base, "in_stride": residual.stride, "in_row": in_row}
-        out, out_row = self.result(RESULT_BANK, rows, channels)
+        out, out_row = self.result(RESULTS, rows, channels)
         lo, hi = rng.choice([(-128, 127), (0, 255), (-8, 7), (0, 200)])
         fields = place | {
             "rows": rows, "channels": channels, "out_base": out.base, "out_stride": out.stride, "out_row": out_row,
@@ -224,7 +226,8 @@ def word_to_load(data: NDArray[np.uint8], is_known: NDArray[np.bool_]) -> Any:
 async def reset(dut: Any) -> None:
     """Two cycles; afterwards both engines are ready."""
     dut.rst_ni.value = 0
-    for name in ("softmax_valid_i", "layernorm_valid_i", "param_write_i", "read_valid_i", "write_valid_i"):
+    for name in ("softmax_valid_i", "layernorm_valid_i", "param_write_i", "threshold_write_i", "read_valid_i",
+                 "write_valid_i"):  # fmt: skip
         getattr(dut, name).value = 0
     for _ in range(2):
         await FallingEdge(dut.clk_i)
@@ -234,6 +237,7 @@ async def reset(dut: Any) -> None:
 
 async def started(dut: Any) -> None:
     for name in ("softmax_instruction_i", "layernorm_instruction_i", "param_channel_i", "param_data_i",
+                 "threshold_index_i", "threshold_i",
                  "read_address_i", "write_address_i", "write_data_i"):  # fmt: skip
         getattr(dut, name).value = unknown(len(getattr(dut, name)))
     cocotb.start_soon(Clock(dut.clk_i, 10, "ns").start(start_high=False))
@@ -241,8 +245,8 @@ async def started(dut: Any) -> None:
 
 
 def words_of(batch: Batch) -> list[int]:
-    """Every word of the banks up to the last tensor's end."""
-    return [bank * BANK_WORDS + word for bank in range(4) for word in range(batch.free[bank])]
+    """Every word of the quarters up to the last tensor's end."""
+    return [quarter * QUARTER_WORDS + word for quarter in range(4) for word in range(batch.free[quarter])]
 
 
 async def load(dut: Any, batch: Batch) -> None:
@@ -261,6 +265,13 @@ async def load(dut: Any, batch: Batch) -> None:
         await FallingEdge(dut.clk_i)
     dut.write_valid_i.value = 0
     dut.param_write_i.value = 0
+    for index, threshold in enumerate(batch.state.thresholds.tolist(), start=1):
+        dut.threshold_write_i.value = 1
+        dut.threshold_index_i.value = index
+        dut.threshold_i.value = threshold
+        await FallingEdge(dut.clk_i)
+    dut.threshold_write_i.value = 0
+    dut.threshold_i.value = unknown(len(dut.threshold_i))
     dut.write_data_i.value = unknown(8 * W)
     dut.param_data_i.value = unknown(64)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import cocotb
+from cocotb.triggers import FallingEdge
 
-from hwsim.formats import TwoScale, Uniform
+from hwsim.formats import Codebook, Logarithmic, TwoScale, Uniform
 from hwsim.isa import ENCODER_KINDS
 from hwsim.units.timing import SOFTMAX_COLUMNS_MAX, softmax_cycles
 from tests import oracle
+from tests.codebooks import random_codebook, tanq_codebook
 from tests.rtl.replay import golden_vectors
 from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stalls, configuration, pack
 
@@ -26,7 +29,29 @@ FINEST = TwoScale(bits=8, exponent=9, small_signed=False)
 UNIFORM = Uniform(bits=8, signed=False)
 
 
-def softmax_case(name: str, fmt: TwoScale | Uniform, rows: Sequence[Sequence[int]], *, seed: int = 0) -> Case:
+LOG2 = Logarithmic(bits=4, base="two", max_shift=15)
+LOG_SQRT2 = Logarithmic(bits=6, base="sqrt_two", max_shift=12)
+TANQ = tanq_codebook(8, 1.36, 15)
+AnyFormat = TwoScale | Uniform | Logarithmic | Codebook
+
+
+@dataclass
+class SoftmaxCase(Case):
+    """A case that knows the thresholds of its codebook."""
+
+    thresholds: tuple[int, ...] = field(kw_only=True)
+
+
+def encoder_settings(fmt: AnyFormat) -> dict[str, int]:
+    """Ports that choose the format of the codes."""
+    if isinstance(fmt, Logarithmic):
+        kind, exponent = ("log2" if fmt.base == "two" else "log_sqrt2"), fmt.max_shift
+    else:
+        kind, exponent = fmt.kind, fmt.exponent if isinstance(fmt, TwoScale) else 0
+    return {"encoder_i": ENCODER_KINDS.index(kind), "bits_i": fmt.bits, "exponent_i": exponent}
+
+
+def softmax_case(name: str, fmt: AnyFormat, rows: Sequence[Sequence[int]], *, seed: int = 0) -> SoftmaxCase:
     """Rows of one length; junk fills the last beat."""
     junk = random.Random(seed)
     columns = len(rows[0])
@@ -41,13 +66,22 @@ def softmax_case(name: str, fmt: TwoScale | Uniform, rows: Sequence[Sequence[int
             beat += [junk.choice([HIGHEST, LOWEST, junk.randint(LOWEST, HIGHEST)]) for _ in range(LANES - len(beat))]
             words.append((pack(beat, SCORE_BITS),))
             expected.append((pack(codes[start : start + LANES], CODE_BITS), int(start + LANES >= columns)))
-    settings = {
-        "columns_i": columns,
-        "bits_i": fmt.bits,
-        "exponent_i": fmt.exponent if isinstance(fmt, TwoScale) else 0,
-        "encoder_i": ENCODER_KINDS.index("uniform" if isinstance(fmt, Uniform) else "two_scale"),
-    }
-    return Case(name, words, expected, softmax_cycles(len(rows), columns, CONFIG), settings)
+    cycles = softmax_cycles(len(rows), columns, CONFIG)
+    settings = {"columns_i": columns} | encoder_settings(fmt)
+    thresholds = fmt.thresholds if isinstance(fmt, Codebook) else ()
+    return SoftmaxCase(name, words, expected, cycles, settings, thresholds=thresholds)
+
+
+async def load_thresholds(stream: Stream, case: Case) -> None:
+    """Write every threshold of a codebook."""
+    assert isinstance(case, SoftmaxCase)
+    dut = stream.dut
+    for index, threshold in enumerate(case.thresholds, start=1):
+        dut.threshold_write_i.value = 1
+        dut.threshold_index_i.value = index
+        dut.threshold_i.value = threshold
+        await FallingEdge(dut.clk_i)
+    dut.threshold_write_i.value = 0
 
 
 def random_rows(rng: random.Random, count: int, columns: int, spread: float) -> list[list[int]]:
@@ -75,6 +109,10 @@ def corner_cases() -> list[Case]:
         softmax_case("all equal", FINEST, equal),
         softmax_case("one huge score: p = 65536", SHIPPED, huge),
         softmax_case("one huge score, uniform", UNIFORM, huge),
+        # a probability of 0 has the code of all ones, and the lanes beyond the row are 0 all the same
+        softmax_case("one huge score, log2", LOG2, huge),
+        softmax_case("all equal, log-sqrt2", LOG_SQRT2, equal),
+        softmax_case("one huge score, TanQ", TANQ, huge),
         softmax_case("distances around 17 * 256", FINEST, edge),
         softmax_case("every table entry", FINEST, whole),
         softmax_case("maxima of neighbouring rows", FINEST, falling),
@@ -93,10 +131,13 @@ def random_cases(seed: int, count: int) -> list[Case]:
         rows = rng.randint(1, 9 if columns <= 100 else 4)
         bits = rng.choice([8, 8, 8, rng.randint(2, 8)])
         exponent = rng.randint(0, min(17 - bits, (1 << CONFIG.term_shift_bits) - 1))
-        two_scale = TwoScale(bits=bits, exponent=exponent, small_signed=False)
-        fmt = two_scale if rng.random() < 0.8 else Uniform(bits=bits, signed=False)
+        fmt: AnyFormat = TwoScale(bits=bits, exponent=exponent, small_signed=False)
+        if rng.random() < 0.6:
+            base = rng.choice(["two", "sqrt_two"])
+            log = Logarithmic.model_validate({"bits": bits, "base": base, "max_shift": rng.randint(0, 15)})
+            fmt = rng.choice([Uniform(bits=bits, signed=False), log, log, random_codebook(rng, bits)])
         scores = random_rows(rng, rows, columns, rng.choice([0.7, 100, 500, 3000, 30000]))
-        cases.append(softmax_case(f"{rows} rows of {columns}, {fmt}", fmt, scores, seed=i))
+        cases.append(softmax_case(f"{rows} rows of {columns}, {fmt.kind}, {bits} bits", fmt, scores, seed=i))
     return cases
 
 
@@ -111,11 +152,14 @@ def cases_softmax() -> list[Case]:
     shapes = [(3, LANES), (5, LANES + 1), (4, 3 * LANES + 1), (6, 197)]
     rng = random.Random(3)
     fixed = [softmax_case(f"{r} rows of {c}", SHIPPED, random_rows(rng, r, c, 600)) for r, c in shapes]
+    formats: list[AnyFormat] = [LOG2, LOG_SQRT2, TANQ]
+    fixed += [softmax_case(f"{fmt.kind}", fmt, random_rows(rng, 3, 3 * LANES + 1, 600)) for fmt in formats]
     return [*corner_cases(), *fixed, longest_case()]
 
 
 async def started(dut: Any) -> Stream:
-    stream = Stream(dut, ["in_score_i"], ["out_code_o", "out_last_o"])
+    dut.threshold_write_i.value = 0
+    stream = Stream(dut, ["in_score_i"], ["out_code_o", "out_last_o"], load_thresholds)
     await stream.start(cases_softmax()[0].settings)
     return stream
 
