@@ -2,7 +2,7 @@
 // Host port: AXI4-Lite registers of 32 bits that start the accelerator and tell what it does.
 //
 //   0x00 CONTROL  w   bit 0: START, ignored while running or while the DMA still has bursts under way
-//   0x04 STATUS   r   0 running, 1 done, 2 error, 3 idle; 11:8 error code, 15:12 queue, 31:16 tag
+//   0x04 STATUS   r   0 running, 1 done without an error, 2 error, 3 idle; 11:8 error code, 15:12 queue, 31:16 tag
 //   0x08 PROGRAM  rw  DRAM byte address of the program
 //   0x0c BASE     rw  first byte of DRAM that the accelerator may touch
 //   0x10 BYTES    rw  and how many
@@ -97,7 +97,14 @@ module hws_host #(
       6'd0: value = '0;
       6'd1: begin
         value = {
-          error_tag_i, error_queue_i, error_code_i, 4'b0, idle, error_i, done_q, running_q || begin_q || clear_q
+          error_tag_i,
+          error_queue_i,
+          error_code_i,
+          4'b0,
+          idle,
+          error_i,
+          done_q && !error_i,
+          running_q || begin_q || clear_q
         };
       end
       6'd2: value = program_q;

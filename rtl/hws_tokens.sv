@@ -3,7 +3,7 @@
 //
 // post_i[p*Count + q]: an instruction of queue p gives queue q a token at the end of this cycle.
 // take_i[q*Count + p]: a start of queue q takes one that came from p; only where available_o[q*Count + p] is high.
-// overflow_o: a counter at its largest gets one more; high for one cycle, one cycle later.
+// overflow_o: a counter at its largest gets one more at the end of this cycle, and begins at 0 again.
 `default_nettype none
 module hws_tokens #(
   localparam int Count = hws_pkg::QueueCount
@@ -18,9 +18,8 @@ module hws_tokens #(
   localparam int TokenWidth = 8;
 
   logic [Count*Count-1:0] overflow;
-  logic overflow_q;
 
-  assign overflow_o = overflow_q;
+  assign overflow_o = |overflow;
 
   for (genvar from = 0; from < Count; from ++) begin : gen_from
     for (genvar to = 0; to < Count; to++) begin : gen_to
@@ -37,11 +36,6 @@ module hws_tokens #(
         else if (post != take) tokens_q <= post ? tokens_q + 1'b1 : tokens_q - 1'b1;
       end
     end
-  end
-
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) overflow_q <= 1'b0;
-    else overflow_q <= |overflow;
   end
 endmodule : hws_tokens
 `default_nettype wire
