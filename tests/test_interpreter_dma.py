@@ -181,6 +181,13 @@ def test_small_memories_fill_from_their_start(config: AcceleratorConfig) -> None
     assert state.codebook.mantissa[:9].tolist() == [signed(word, 0, 16) for word in words]
     assert state.codebook.shift[:9].tolist() == [word >> 16 & 31 for word in words]
     assert not state.codebook.mantissa[9:].any()
+    assert not state.thresholds.any()
+    execute(load("codebook", address=BURST, beats=260), state)
+    words = [int.from_bytes(before.dram[BURST + beat * i :][:8].tobytes(), "little") for i in range(260)]
+    assert state.codebook.mantissa.tolist() == [signed(word, 0, 16) for word in words[:256]]
+    # entry 256 would be the threshold of code 0
+    assert state.thresholds[:3].tolist() == [word % (1 << 17) for word in words[257:]]
+    assert not state.thresholds[3:].any()
     execute(load("program", address=BURST, beats=128 // beat, bank=1), state)
     assert state.program[1, :2].tobytes() == before.dram[BURST : BURST + 128].tobytes()
     assert not state.program[0].any()
@@ -201,7 +208,7 @@ STORE = {"beats": 2, "stride": 8, "row_bytes": 9, "rows": 1}
         (load("weights", beats=1030, steps=1025), "load: steps is 1025, expected at most 1024"),
         (load("weights", beats=7, steps=2), "load: 5 parameter entries, expected at most 4"),
         (load("layernorm", beats=129), "load: 129 channels of LayerNorm, expected at most 128"),
-        (load("codebook", beats=257), "load: 257 entries of the codebook, expected at most 256"),
+        (load("codebook", beats=513), "load: 513 entries and thresholds of the codebook, expected at most 512"),
         (load("program", beats=9), "load: 72 bytes of program, expected instructions, at most 16"),
         (load("program", beats=136), "load: 1088 bytes of program, expected instructions, at most 16"),
         (load("codes", beats=1, bytes=8, run_bytes=8, runs=1), "load: lines is 0, expected 1 or more"),
