@@ -12,6 +12,9 @@ from hwsim.config import AcceleratorConfig
 NEVER = 1 << 40
 """Price of two operands of one GEMM in one bank, which no order of instructions could repair."""
 
+REUSE_OPERATIONS = 64
+"""Words that another buffer has left so many operations before need no wait; fewer may, as queues run ahead."""
+
 
 class DoesNotFitError(Exception):
     """A buffer has no place beside those that live at the same time."""
@@ -106,9 +109,24 @@ def _place(
             if other in bases
         ]
         costs = {start: _cost(start, buffer.words, bank_words, rivals) for start in free}
-        bases[buffer] = min(free, key=lambda start: (costs[start], start))
+        soon = _used_soon(buffer, bases, spans)
+        waits = {start: _cost(start, buffer.words, 1, soon) for start in free}
+        bases[buffer] = min(free, key=lambda start: (costs[start], waits[start], start))
         total += costs[bases[buffer]]
     return total, bases
+
+
+def _used_soon(
+    buffer: Buffer, bases: dict[Buffer, int], spans: dict[Buffer, tuple[int, int]]
+) -> list[tuple[int, int, int]]:
+    """First and last word of buffers shortly before or after this one, and how much sooner than ``REUSE_OPERATIONS``."""
+    first, last = spans[buffer]
+    found = []
+    for other, base in bases.items():
+        apart = max(spans[other][0] - last, first - spans[other][1])
+        if 0 < apart < REUSE_OPERATIONS:
+            found.append((base, base + other.words - 1, REUSE_OPERATIONS - apart))
+    return found
 
 
 def _cost(start: int, words: int, bank_words: int, rivals: list[tuple[int, int, int]]) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hwsim.compiler.image import parameter_entries, weight_tile_bytes
 from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Access, Buffer, Operation, Result, WeightTile
-from hwsim.compiler.plan import Placed, Plan, row_chunks
+from hwsim.compiler.plan import Placed, Plan, row_chunks, tile_order
 from hwsim.compiler.support import (
     encoder_fields,
     is_halfwords,
@@ -130,42 +130,50 @@ class _Attention:
         )
 
     def add_values(self, head: int) -> None:
-        """Add the values of a head, column tile by column tile."""
+        """Add the values of a head, column tile by column tile; those of the last head as softmax ends its chunks."""
+        plan, layer = self.plan, self.values
+        columns = plan.config.array_columns
+        firsts = list(range(0, self.width, columns))
+        parameters = []
+        for first in firsts:
+            mine = slice(head * self.width + first, head * self.width + min(first + columns, self.width))
+            mult, shift = (plan.network.arrays[f"{layer.name}.{name}"][mine] for name in ("mult", "shift"))
+            parameters.append(self._parameters(layer.name, mult, shift))
+        by_chunks = 2 if head == self.heads - 1 or plan.options.heads_ahead == 1 else 0
+        for index, (row, row_end) in tile_order(len(firsts), self.chunks, by_chunks, 0):
+            self._add_values_of(head, firsts[index], row, row_end, parameters[index])
+
+    def _add_values_of(self, head: int, first: int, row: int, row_end: int, tile: WeightTile) -> None:
         plan, layer, tokens = self.plan, self.values, self.tokens
         probabilities, value = self.probabilities[head], self.parts[head][2]
+        count = min(plan.config.array_columns, self.width - first)
+        padded = -(-count // plan.config.drain_lanes) * plan.config.drain_lanes
+        out_channel = head * self.slice + first
         fixed = operand_fields(plan.network, layer.name, layer.probabilities)
         fixed |= requantizer_fields(plan.network, layer.name, layer.output)
-        lanes = plan.config.drain_lanes
-        for first in range(0, self.width, plan.config.array_columns):
-            count = min(plan.config.array_columns, self.width - first)
-            padded = -(-count // lanes) * lanes
-            channel = head * self.width + first
-            mult, shift = (
-                plan.network.arrays[f"{layer.name}.{name}"][channel : channel + count] for name in ("mult", "shift")
+        plan.add(
+            Operation(
+                operation="gemm",
+                layer=layer.name,
+                stage=self.stage,
+                fields=fixed | {
+                    "row_first": row, "rows": row_end - row, "steps": tokens, "columns": count, "column_first": first,
+                    "column_source": COLUMN_SOURCES.index("rows"), "out_channel": out_channel, "out_row": row,
+                },
+                places={"row": probabilities, "column": value, "out": self.context},
+                accesses=[
+                    Access("read_row", probabilities, row, row_end, 0, tokens),
+                    Access("read_column", value, 0, tokens, first, first + count),
+                    Access("write_drain", self.context, row, row_end, out_channel, out_channel + padded),
+                ],
+                tile=tile,
+                result=Result(
+                    tensor=layer.output, head=None, first_row=row, rows=row_end - row,
+                    first_channel=head * self.width + first, channels=count, buffer=self.context, buffer_row=row,
+                    buffer_channel=out_channel,
+                ),
             )
-            out_channel = head * self.slice + first
-            plan.add(
-                Operation(
-                    operation="gemm",
-                    layer=layer.name,
-                    stage=self.stage,
-                    fields=fixed | {
-                        "rows": tokens, "steps": tokens, "columns": count, "column_first": first,
-                        "column_source": COLUMN_SOURCES.index("rows"), "out_channel": out_channel,
-                    },
-                    places={"row": probabilities, "column": value, "out": self.context},
-                    accesses=[
-                        Access("read_row", probabilities, 0, tokens, 0, tokens),
-                        Access("read_column", value, 0, tokens, first, first + count),
-                        Access("write_drain", self.context, 0, tokens, out_channel, out_channel + padded),
-                    ],
-                    tile=self._parameters(layer.name, mult, shift),
-                    result=Result(
-                        tensor=layer.output, head=None, first_row=0, rows=tokens, first_channel=channel, channels=count,
-                        buffer=self.context, buffer_row=0, buffer_channel=out_channel,
-                    ),
-                )
-            )  # fmt: skip
+        )  # fmt: skip
 
     def _parameters(self, layer: str, mult: NDArray[np.int16], shift: NDArray[np.uint8]) -> WeightTile:
         """Parameters of a product without weights and bias."""

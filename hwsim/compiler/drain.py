@@ -15,6 +15,9 @@ from hwsim.formats import ChannelTwoScale
 from hwsim.isa import DRAIN_OPERATIONS, LOAD_TARGETS
 from hwsim.network import Residual, Table
 
+TABLE_STAGES_BEFORE = 5
+"""From the first layer of a block's MLP back to the scores, during which the DMA has the least to load."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drain:
@@ -68,7 +71,7 @@ def _load_table(plan: Plan, layer: Table, stage: int) -> None:
         accesses=[Access("write_inside", plan.table_buffer)],
         section=plan.section(f"{layer.name} table", entries),
     )
-    plan.early_loads.append(EarlyLoad(load=load, stages_before=2))
+    plan.early_loads.append(EarlyLoad(load=load, stages_before=TABLE_STAGES_BEFORE))
 
 
 def _load_constant(plan: Plan, layer: Residual, stage: int) -> Buffer:

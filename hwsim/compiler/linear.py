@@ -63,10 +63,11 @@ def add_linear(plan: Plan, one: Pass, stage: int, heads: int | None, rows_by_chu
         )
         for tile in tiles
     ]  # fmt: skip
+    last_tiles = plan.options.last_tiles if norm is not None else 0
     chunk_rows = plan.options.stream_tiles * plan.config.array_rows
     chunks = row_chunks(rows, chunk_rows)
     norm_chunks = layernorm_chunks(plan, norm, stage + 1, chunk_rows) if norm is not None else iter(())
-    for index, (row, row_end) in tile_order(len(tiles), chunks, rows_by_chunks, norm is not None):
+    for index, (row, row_end) in tile_order(len(tiles), chunks, 2 * rows_by_chunks, last_tiles):
         tile = tiles[index]
         padded = -(-tile.count // plan.config.drain_lanes) * plan.config.drain_lanes
         out = (row, row_end, tile.channel, tile.channel + padded)

@@ -26,6 +26,8 @@ class Options:
     """Row tiles of a chunk of scores."""
     stream_tiles: int
     """Row tiles of a chunk of the residual stream."""
+    last_tiles: int
+    """Column tiles that take turns by chunks at the end of a layer whose rows LayerNorm waits for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,16 +131,16 @@ def row_chunks(rows: int, rows_per_chunk: int) -> list[tuple[int, int]]:
 
 
 def tile_order(
-    tiles: int, chunks: list[tuple[int, int]], first_by_chunks: bool, last_by_chunks: bool
+    tiles: int, chunks: list[tuple[int, int]], first_tiles: int, last_tiles: int
 ) -> list[tuple[int, tuple[int, int]]]:
     """Column tile and rows of each instruction of a product.
 
-    The first two tiles take turns by chunks where the rows arrive by chunks, the last tile goes by chunks where a
-    unit waits for the rows; the others take all rows at once.
+    The first tiles take turns by chunks where the rows arrive by chunks, the last ones where a unit waits for the rows
+    of the result; the others take all rows at once. Two tiles that take turns fill both banks of weights.
     """
     all_rows = (chunks[0][0], chunks[-1][1])
-    begin = min(2, tiles) if first_by_chunks else 0
-    end = max(begin, tiles - 1) if last_by_chunks else tiles
+    begin = min(first_tiles, tiles)
+    end = max(begin, tiles - last_tiles)
     order = [(tile, chunk) for chunk in chunks for tile in range(begin)]
     order += [(tile, all_rows) for tile in range(begin, end)]
-    return order + [(tile, chunk) for tile in range(end, tiles) for chunk in chunks]
+    return order + [(tile, chunk) for chunk in chunks for tile in range(end, tiles)]
