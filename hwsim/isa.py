@@ -95,12 +95,14 @@ GEMM = (
     Field("skip_stride", 320, 16, "as out_stride, of the old codes or the constant"),
     Field("operand_zero", 336, 9, "row operand: zero point, two's complement"),
     Field("operand_signed", 345, 1, "row operand: the code is signed, or its fine payload is"),
+    Field("row_scales", 346, 1, "zero points of the row operand and multipliers of the rows come from the row table"),
+    Field("outliers", 347, 1, "the row operand has outliers: two more steps for each of their channels"),
     Field("zero_point", 352, 16, "requantiser: zero point, two's complement"),
     Field("lo", 368, 16, "requantiser: smallest code, two's complement; a table's first entry is that of lo"),
     Field("hi", 384, 16, "requantiser: largest code, two's complement"),
     Field("operand_kind", 400, 3, "format of the row operand", OPERAND_KINDS),
     Field("operand_bits", 403, 4, "row operand: bits of a code"),
-    Field("operand_exponent", 407, 5, "two_scale: m; log2, log_sqrt2: largest shift"),
+    Field("operand_exponent", 407, 5, "uniform: shift of every code; two_scale: m; log2, log_sqrt2: largest shift"),
     Field("multiplier", 416, 16, "residual: M"),
     Field("shift", 432, 6, "residual: s"),
     Field("old_exponent", 438, 3, "residual: r"),
@@ -108,6 +110,8 @@ GEMM = (
     Field("guard", 444, 3, "residual: g"),
     Field("code_lo", 448, 8, "residual: smallest code, two's complement"),
     Field("code_hi", 456, 8, "residual: largest code, two's complement"),
+    Field("outlier_high", 464, 24, "outliers: word address of the plane of high limbs, laid out as the row operand"),
+    Field("outlier_low", 488, 24, "outliers: word address of the plane of low limbs"),
 )
 
 SOFTMAX = (
@@ -135,9 +139,17 @@ LAYERNORM = (
     Field("out_row", 176, 16, "first row of the result"),
     Field("exponent", 192, 3, "r of the residual rows"),
     Field("shift", 195, 5, "t"),
+    Field("in_halfwords", 200, 1, "the residual rows have 16-bit elements in rows, else codes in blocks"),
+    Field("row_encode", 201, 1, "encode with the multipliers and zero points of the row table"),
+    Field("encode_shift", 202, 5, "row_encode: s_e"),
+    Field("outliers", 240, 1, "row_encode: write what exceeds the threshold to two planes and to the outlier map"),
+    Field("outlier_exponent", 241, 3, "outliers: e"),
     Field("lo", 208, 16, "smallest code, two's complement"),
     Field("hi", 224, 16, "largest code, two's complement"),
     Field("epsilon", 256, 47, "epsilon"),
+    Field("threshold", 304, 16, "outliers: largest magnitude of an inlier, before the encoder"),
+    Field("outlier_high", 320, 24, "outliers: word address of the plane of high limbs, laid out as the result"),
+    Field("outlier_low", 352, 24, "outliers: word address of the plane of low limbs"),
 )
 
 END: tuple[Field, ...] = ()
