@@ -144,8 +144,8 @@ def _variant(role: str, format_: str, source: str, lanes: str | None, module: st
 
 def _layernorm(format_: str, source: str, **tied: int) -> Variant:
     ports = tuple(tied.items())
-    load = Job(top="hws_layernorm_load", tied=ports, flat=True)
-    lane = Job(top="hws_layernorm_lane", tied=ports, flat=True)
+    load = Job(top="hws_layernorm_load", tied=ports)  # not flat: the shifts by r are in these modules themselves
+    lane = Job(top="hws_layernorm_lane", tied=ports)
     role, lanes = "LayerNorm, input to output", "layernorm_lanes"
     return Variant(role=role, format=format_, source=source, lanes=lanes, parts=((load, False), (lane, True)))
 

@@ -111,7 +111,7 @@ def run_yosys(script: Iterable[str], folder: Path, name: str = "script") -> str:
     """
     path = folder / f"{name}.ys"
     path.write_text("\n".join(script) + "\n")
-    command = [*YOSYS, "-q", path.name]
+    command = [*YOSYS, "-q", f"{name}.ys"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, errors="replace"
     ) as process:
@@ -122,9 +122,9 @@ def run_yosys(script: Iterable[str], folder: Path, name: str = "script") -> str:
             process.wait()
             raise
     if process.returncode:
-        lines = [line for line in output.splitlines() if line.strip()] or ["it said nothing"]
-        complaint = next((line for line in lines if line.startswith("ERROR")), lines[-1])
-        raise HwsimError(f"Yosys failed on {name}: {complaint}")
+        lines = [line.strip() for line in output.splitlines() if line.strip()] or ["it said nothing"]
+        complaints = [line for line in lines if line.startswith(("Warning", "ERROR"))][-3:] or lines[-1:]
+        raise HwsimError(f"Yosys failed on {name}: {' | '.join(complaints)}")
     return output
 
 

@@ -30,8 +30,8 @@ HOW_UNITS = (
     "parts come first."
 )
 HOW_FORMATS = (
-    "Each unit dissolved into one netlist for itself, with its mode port (or the flags or exponent of the second scale) "
-    "tied to a constant, so that it serves this one format. Widths b are still chosen at run time."
+    "Each unit for itself, dissolved into one netlist (but LayerNorm and the PEs), its mode port (of the second scale: "
+    "the flags, or the exponent) tied to a constant, so that it serves this one format. Widths b are chosen at run time."
 )
 
 
