@@ -2,6 +2,7 @@
 # make test       install everything, lint, every test
 # make test-long  the long siblings: all 10,000 images, more random cases
 # make imagenet WEIGHTS=F IMAGES=DIR   DeiT-Tiny on your ImageNet images (DIR holds calib/ and val/)
+# make verify-deit [WEIGHTS=F IMAGES=DIR]   DeiT-Tiny whole in Verilog, every byte and cycle (random weights without a file)
 # make bench      speed of the machine and the error of each non-linear unit
 # make zoo        train, quantise and pack the shipped network again (about an hour)
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-long lint imagenet bench zoo vectors clean help
+.PHONY: demo test test-long lint imagenet verify-deit bench zoo vectors clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +36,9 @@ lint: .venv/test.stamp
 imagenet: .venv/test.stamp
 	@test -n "$(WEIGHTS)" && test -n "$(IMAGES)" || { echo "usage: make imagenet WEIGHTS=deit_tiny.safetensors IMAGES=folder-with-calib-and-val"; exit 2; }
 	$(BIN)/python -m hwsim.flows.imagenet --weights "$(WEIGHTS)" --images "$(IMAGES)"
+
+verify-deit: .venv/test.stamp
+	$(BIN)/python -m benchmarks.verify_deit $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(IMAGES),--images "$(IMAGES)")
 
 bench: .venv/test.stamp
 	$(BIN)/python -m benchmarks.machine_speed
