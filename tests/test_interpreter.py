@@ -148,6 +148,17 @@ def test_a_token_that_nobody_posted_is_named() -> None:
         run(*body, queue_order=QUEUES)
 
 
+@pytest.mark.parametrize("ahead", [TINY.queue_depth, TINY.queue_depth + 1])
+def test_a_full_queue_holds_the_instructions_behind_it_back(ahead: int) -> None:
+    wait = instruction("softmax", in_stride=1, rows=1, columns=1, bits=8, out_stride=8, encoder=1, wait="dma")
+    body = [*[wait] * ahead, *[load("table", address=DATA, beats=1, post="softmax")] * ahead]
+    if ahead == TINY.queue_depth:
+        assert len(run(*body, queue_order=QUEUES).instructions) == 2 * ahead + 1
+        return
+    with pytest.raises(HwsimError, match=r"instruction 0 \(softmax, tag 0\): waits for a token, and nothing"):
+        run(*body, queue_order=QUEUES)
+
+
 def test_a_token_is_taken_once() -> None:
     wait = instruction("softmax", in_stride=1, rows=1, columns=1, bits=8, out_stride=8, encoder=1, wait="dma")
     with pytest.raises(HwsimError, match=r"instruction 2 \(softmax, tag 0\): waits for a token of dma"):

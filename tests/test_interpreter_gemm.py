@@ -214,6 +214,15 @@ def test_sum_with_bias_wraps_at_32_bits_as_the_hardwares_does() -> None:
     assert memory.get(64, 8, 0, 0, signed=True) == oracle.round_shift((3 - (1 << 31) - 1 + 0) << 14, 38) == -128
 
 
+def test_the_residual_multiplier_is_signed_as_the_hardwares_is() -> None:
+    state = random_state(PRESETS["tiny"], 2)
+    state.parameters.multiplier[:] = 0
+    old = Memory(state.activation.words).get(128, 8, 0, 0, signed=True)
+    execute(plain_gemm(drain=2, multiplier=(1 << 16) - (1 << 14), shift=14, code_lo=-128, code_hi=127), state)
+    assert old != 0
+    assert Memory(state.activation.words).get(64, 8, 0, 0, signed=True) == -old
+
+
 @pytest.mark.parametrize("change", ["rows written", "one row loaded", "codebook loaded"])
 def test_decoded_rows_are_not_reused_after_a_change(change: str) -> None:
     state = random_state(PRESETS["tiny"], 1)
