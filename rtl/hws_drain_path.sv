@@ -6,7 +6,7 @@
 //
 // operation_i: DRAIN_OPERATIONS of hwsim/isa.py. Codes of 8 bits lie at the bottom of 16, zeros above. Parameter entry:
 // bias 32, M 16, s 6, old flag 1, new flag 1, from bit 0. in_skip_i: old codes of 8 bits side by side, or constants of 16; it
-// arrives SKIP_CYCLES = 3 after its word. The rest of the configuration holds while a word is inside.
+// arrives 3 cycles after its word, with the requantiser's result. The rest of the configuration holds while a word is inside.
 // Rigid. Latency: 7 cycles for every operation: requantiser 3, residual adder 4, for which the others wait in registers.
 `default_nettype none
 module hws_drain_path #(
