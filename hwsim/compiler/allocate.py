@@ -119,7 +119,7 @@ def _place(
 def _used_soon(
     buffer: Buffer, bases: dict[Buffer, int], spans: dict[Buffer, tuple[int, int]]
 ) -> list[tuple[int, int, int]]:
-    """First and last word of buffers shortly before or after this one, and how much sooner than ``REUSE_OPERATIONS``."""
+    """First and last word of buffers shortly before or after this one, and by how much too shortly."""
     first, last = spans[buffer]
     found = []
     for other, base in bases.items():

@@ -61,12 +61,10 @@ class _Attention:
             depth=self.heads * self.slice,
         )
         self.context = buffer
-        rows = plan.options.score_tiles * plan.config.array_rows
-        self.chunks = row_chunks(self.tokens, rows)
+        self.chunks = row_chunks(self.tokens, plan.options.score_tiles, plan.config)
+        rows = self.chunks[0][1]
         slots = min(plan.options.score_slots, self.heads * len(self.chunks))
-        self.ring = [
-            plan.buffer(f"{scores.output}.{slot}", min(rows, self.tokens), self.tokens, True) for slot in range(slots)
-        ]
+        self.ring = [plan.buffer(f"{scores.output}.{slot}", rows, self.tokens, True) for slot in range(slots)]
         self.used = 0
         self.probabilities: dict[int, Buffer] = {}
 

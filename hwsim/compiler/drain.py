@@ -24,7 +24,9 @@ class Drain:
     """What a drain adds to each GEMM of its layer."""
 
     fields: dict[str, int]
-    skip: Buffer | None
+    skip: Buffer | None = None
+    constant: Residual | None = None
+    """Layer whose constant is the skip; its rows are loaded as the first column tile needs them."""
     accesses: list[Access]
 
 
@@ -35,21 +37,25 @@ def add_drain(plan: Plan, one: Pass, stage: int) -> Drain:
         check_table(plan.network, layer.name, layer.input)
         _load_table(plan, layer, stage)
         fields = {"drain": DRAIN_OPERATIONS.index("table")}
-        return Drain(fields=fields, skip=None, accesses=[Access("read_inside", plan.table_buffer)])
+        return Drain(fields=fields, accesses=[Access("read_inside", plan.table_buffer)])
     if isinstance(layer, Residual):
-        return _residual(plan, layer, stage)
-    return Drain(fields={}, skip=None, accesses=[])
+        return _residual(plan, layer)
+    return Drain(fields={}, accesses=[])
 
 
-def _residual(plan: Plan, layer: Residual, stage: int) -> Drain:
+def _residual(plan: Plan, layer: Residual) -> Drain:
     new = plan.network.tensor(layer.output).format
     assert isinstance(new, ChannelTwoScale), "the network check lets only a residual tensor here"
     fields = {
         "new_exponent": new.exponent, "guard": layer.guard_bits, "code_lo": new.minimum, "code_hi": new.maximum,
     }  # fmt: skip
     if layer.skip is None:
-        skip = _load_constant(plan, layer, stage)
-        return Drain(fields=fields | {"drain": DRAIN_OPERATIONS.index("constant")}, skip=skip, accesses=[])
+        rows = len(plan.network.arrays[f"{layer.name}.constant"])
+        lanes = max(plan.config.drain_lanes, plan.config.beat_bytes // 2)
+        channels = -(-plan.network.tensor(layer.output).shape[1] // lanes) * lanes
+        skip = plan.buffer(f"{layer.name}.constant", rows, channels, True)
+        fields |= {"drain": DRAIN_OPERATIONS.index("constant")}
+        return Drain(fields=fields, skip=skip, constant=layer, accesses=[])
     old = plan.network.tensor(layer.skip).format
     assert isinstance(old, ChannelTwoScale), "the network check lets only a residual tensor here"
     fields |= {
@@ -74,23 +80,19 @@ def _load_table(plan: Plan, layer: Table, stage: int) -> None:
     plan.early_loads.append(EarlyLoad(load=load, stages_before=TABLE_STAGES_BEFORE))
 
 
-def _load_constant(plan: Plan, layer: Residual, stage: int) -> Buffer:
-    constant = plan.network.arrays[f"{layer.name}.constant"]
-    data = constant_rows(constant, plan.config)
-    rows, row_bytes = len(constant), len(data) // len(constant)
-    buffer = plan.buffer(f"{layer.name}.constant", rows, row_bytes // 2, True)
-    plan.add(
-        Operation(
-            operation="load",
-            layer=layer.name,
-            stage=stage,
-            fields={
-                "target": LOAD_TARGETS.index("halfwords"), "beats": len(data) // plan.config.beat_bytes,
-                "run_bytes": row_bytes,
-            },
-            places={"": buffer},
-            accesses=[Access("write_dma", buffer, 0, rows, 0, row_bytes // 2)],
-            section=plan.section(f"{layer.name} constant", data),
-        )
+def constant_load(plan: Plan, layer: Residual, buffer: Buffer | None, stage: int, row: int, row_end: int) -> Operation:
+    """Load of some rows of a constant, which the drain adds."""
+    assert buffer is not None
+    data = constant_rows(plan.network.arrays[f"{layer.name}.constant"][row:row_end], plan.config)
+    return Operation(
+        operation="load",
+        layer=layer.name,
+        stage=stage,
+        fields={
+            "target": LOAD_TARGETS.index("halfwords"), "beats": len(data) // plan.config.beat_bytes, "first_row": row,
+            "run_bytes": 2 * buffer.channels,
+        },
+        places={"": buffer},
+        accesses=[Access("write_dma", buffer, row, row_end, 0, buffer.channels)],
+        section=plan.section(f"{layer.name} constant", data),
     )  # fmt: skip
-    return buffer

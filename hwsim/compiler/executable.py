@@ -25,11 +25,11 @@ from hwsim.isa import Instruction
 from hwsim.network import Network
 
 OPTIONS = (
-    Options(score_slots=4, heads_ahead=2, score_tiles=4, stream_tiles=2, last_tiles=1),
-    Options(score_slots=2, heads_ahead=2, score_tiles=4, stream_tiles=2, last_tiles=1),
-    Options(score_slots=2, heads_ahead=2, score_tiles=2, stream_tiles=2, last_tiles=1),
-    Options(score_slots=2, heads_ahead=1, score_tiles=2, stream_tiles=2, last_tiles=1),
-    Options(score_slots=1, heads_ahead=1, score_tiles=1, stream_tiles=2, last_tiles=1),
+    Options(score_slots=4, heads_ahead=2, score_tiles=4, stream_tiles=2),
+    Options(score_slots=2, heads_ahead=2, score_tiles=4, stream_tiles=2),
+    Options(score_slots=2, heads_ahead=2, score_tiles=2, stream_tiles=2),
+    Options(score_slots=2, heads_ahead=1, score_tiles=2, stream_tiles=2),
+    Options(score_slots=1, heads_ahead=1, score_tiles=1, stream_tiles=2),
 )
 """From the most overlap to the least memory; the first that fits is taken."""
 

@@ -17,11 +17,12 @@ from hwsim.network import LayerNorm
 
 def add_layernorm(plan: Plan, one: Pass, stage: int) -> None:
     """Add a LayerNorm that does not follow a linear layer directly."""
-    for chunk in layernorm_chunks(plan, one, stage, plan.options.stream_tiles * plan.config.array_rows):
+    rows = plan.network.tensor(one.output).shape[0]
+    for chunk in layernorm_chunks(plan, one, stage, row_chunks(rows, plan.options.stream_tiles, plan.config)):
         plan.add(chunk)
 
 
-def layernorm_chunks(plan: Plan, one: Pass, stage: int, chunk_rows: int) -> Iterator[Operation]:
+def layernorm_chunks(plan: Plan, one: Pass, stage: int, chunks: list[tuple[int, int]]) -> Iterator[Operation]:
     """Place the result of a LayerNorm and make its operations, chunk by chunk of rows."""
     layer, network, config = one.main, plan.network, plan.config
     assert isinstance(layer, LayerNorm)
@@ -67,4 +68,4 @@ def layernorm_chunks(plan: Plan, one: Pass, stage: int, chunk_rows: int) -> Iter
             ),
         )  # fmt: skip
 
-    return (chunk(row, end) for row, end in row_chunks(layer.tokens, chunk_rows))
+    return (chunk(row, min(end, layer.tokens)) for row, end in chunks if row < layer.tokens)

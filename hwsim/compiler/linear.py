@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.compiler.drain import add_drain
+from hwsim.compiler.drain import add_drain, constant_load
 from hwsim.compiler.image import parameter_entries, weight_tile_bytes
 from hwsim.compiler.layernorm import layernorm_chunks
 from hwsim.compiler.lower import Pass
@@ -21,6 +21,10 @@ from hwsim.compiler.support import (
 )
 from hwsim.isa import COLUMN_SOURCES
 from hwsim.network import Im2col, Linear, Residual
+from hwsim.units.timing import drain_cycles, layernorm_cycles
+
+FIRST_TILES = 2
+"""Column tiles that take turns by chunks where LayerNorm makes the rows: as many as there are banks of weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +67,13 @@ def add_linear(plan: Plan, one: Pass, stage: int, heads: int | None, rows_by_chu
         )
         for tile in tiles
     ]  # fmt: skip
-    last_tiles = plan.options.last_tiles if norm is not None else 0
-    chunk_rows = plan.options.stream_tiles * plan.config.array_rows
-    chunks = row_chunks(rows, chunk_rows)
-    norm_chunks = layernorm_chunks(plan, norm, stage + 1, chunk_rows) if norm is not None else iter(())
-    for index, (row, row_end) in tile_order(len(tiles), chunks, 2 * rows_by_chunks, last_tiles):
+    chunks = row_chunks(rows, plan.options.stream_tiles, plan.config)
+    norm_chunks = layernorm_chunks(plan, norm, stage + 1, chunks) if norm is not None else iter(())
+    last_tiles = _last_tiles(plan, norm, depth) if norm is not None else 0
+    first_tiles = FIRST_TILES if rows_by_chunks else 1 if drain.constant is not None else 0
+    for index, (row, row_end) in tile_order(len(tiles), chunks, first_tiles, last_tiles):
+        if index == 0 and drain.constant is not None:
+            plan.add(constant_load(plan, drain.constant, drain.skip, stage, row, row_end))
         tile = tiles[index]
         padded = -(-tile.count // plan.config.drain_lanes) * plan.config.drain_lanes
         out = (row, row_end, tile.channel, tile.channel + padded)
@@ -101,6 +107,19 @@ def add_linear(plan: Plan, one: Pass, stage: int, heads: int | None, rows_by_chu
         )  # fmt: skip
         if index == len(tiles) - 1 and (following := next(norm_chunks, None)) is not None:
             plan.add(following)
+
+
+def _last_tiles(plan: Plan, norm: Pass, depth: int) -> int:
+    """Column tiles that take turns by chunks so that LayerNorm can begin early enough.
+
+    While it works, the array has the last tile of its input and the first two of its result; where that is too little,
+    the last two tiles take turns, at the price of weights that come later.
+    """
+    rows, channels = plan.network.tensor(norm.output).shape
+    row_tiles = -(-rows // plan.config.array_rows)
+    drain = drain_cycles(plan.config)
+    beside = row_tiles * (max(depth, drain) + FIRST_TILES * max(channels, drain))
+    return 2 if layernorm_cycles(rows, channels, plan.config) > beside else 1
 
 
 # The columns

@@ -23,11 +23,9 @@ class Options:
     heads_ahead: int
     """Heads whose scores are computed before the values of the first of them."""
     score_tiles: int
-    """Row tiles of a chunk of scores."""
+    """Row tiles of a chunk of scores, at most."""
     stream_tiles: int
-    """Row tiles of a chunk of the residual stream."""
-    last_tiles: int
-    """Column tiles that take turns by chunks at the end of a layer whose rows LayerNorm waits for."""
+    """Row tiles of a chunk of the residual stream, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +123,11 @@ class Plan:
         )  # fmt: skip
 
 
-def row_chunks(rows: int, rows_per_chunk: int) -> list[tuple[int, int]]:
-    """First row and end of each chunk."""
-    return list(pairwise([*range(0, rows, rows_per_chunk), rows]))
+def row_chunks(rows: int, tiles_max: int, config: AcceleratorConfig) -> list[tuple[int, int]]:
+    """First row and end of each chunk: whole row tiles, and two chunks at least where there are two row tiles."""
+    row_tiles = -(-rows // config.array_rows)
+    step = config.array_rows * max(1, min(tiles_max, row_tiles // 2))
+    return list(pairwise([*range(0, rows, step), rows]))
 
 
 def tile_order(
