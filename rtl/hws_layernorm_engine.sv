@@ -53,7 +53,6 @@ module hws_layernorm_engine #(
   logic [Lanes*OutWidth-1:0] results;
   logic [Lanes-1:0] param_write;
   logic unused_bits;
-  logic [Lanes-1:0] unused_read_keep, unused_write_keep;
 
   logic [hws_pkg::ChannelCountWidth-1:0] channels_q;
   logic [hws_pkg::LayernormExponentWidth-1:0] exponent_q;
@@ -117,7 +116,6 @@ module hws_layernorm_engine #(
     .skew_o(read_skew_o),
     .row_o(read_row_o),
     .rotate_o(read_rotate_o),
-    .keep_o(unused_read_keep),
     .last_o(read_last)
   );
 
@@ -174,7 +172,6 @@ module hws_layernorm_engine #(
     .skew_o(write_skew_o),
     .row_o(write_row_o),
     .rotate_o(write_rotate_o),
-    .keep_o(unused_write_keep),
     .last_o(write_last)
   );
 endmodule : hws_layernorm_engine

@@ -10,7 +10,7 @@
 // of 8, of the format encoder_i (0 two-scale, 1 uniform, 2 log2, 3 log-sqrt2, 4 codebook) with exponent_i, or with the
 // thresholds that have been written.
 // A row is ceil(T / Lanes) beats, score 0 in the low bits of the first one. Lanes beyond T are ignored at the input and
-// have the code of 0 at the output; out_last marks a row's last beat. The configuration holds while a row is inside.
+// 0 at the output; out_last marks a row's last beat. The configuration holds while a row is inside.
 //
 // Loader, exponents and normaliser each work on a row of their own, over a buffer of two rows between each; see
 // hwsim/units/timing.py for the cycles of a row.

@@ -46,9 +46,8 @@ module hws_softmax_engine #(
   logic read_space, read_last, write_last;
   logic score_valid, score_ready, code_valid, unused_row_last, write_valid_q;
   logic [ScoresWidth-1:0] scores;
-  logic [CodesWidth-1:0] codes, codes_q, codes_kept;
+  logic [CodesWidth-1:0] codes, codes_q;
   logic unused_bits;
-  logic [Lanes-1:0] unused_read_keep, write_keep;
 
   logic [hws_pkg::ColumnCountWidth-1:0] columns_q;
   logic [hws_pkg::SoftmaxEncoderWidth-1:0] encoder_q;
@@ -63,14 +62,8 @@ module hws_softmax_engine #(
   assign read_valid_o  = reading_q && read_space;
   assign write_valid_o = write_valid_q;
   assign write_mask_o  = hws_pkg::WordBytes'({Lanes{1'b1}});
-  assign write_data_o  = (hws_pkg::WordBytes * 8)'(codes_kept);
+  assign write_data_o  = (hws_pkg::WordBytes * 8)'(codes_q);
   assign unused_bits   = ^{instruction_i, read_data_i};
-
-  // Logarithmic codes of 0 are not 0.
-  for (genvar lane = 0; lane < Lanes; lane++) begin : gen_lanes
-    assign codes_kept[lane*hws_pkg::CodeWidth+:hws_pkg::CodeWidth] =
-        write_keep[lane] ? codes_q[lane*hws_pkg::CodeWidth+:hws_pkg::CodeWidth] : '0;
-  end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -111,7 +104,6 @@ module hws_softmax_engine #(
     .skew_o(read_skew_o),
     .row_o(read_row_o),
     .rotate_o(read_rotate_o),
-    .keep_o(unused_read_keep),
     .last_o(read_last)
   );
 
@@ -164,7 +156,6 @@ module hws_softmax_engine #(
     .skew_o(write_skew_o),
     .row_o(write_row_o),
     .rotate_o(write_rotate_o),
-    .keep_o(write_keep),
     .last_o(write_last)
   );
 endmodule : hws_softmax_engine

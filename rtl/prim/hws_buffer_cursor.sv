@@ -6,7 +6,7 @@
 //
 // r, c: row and first element of the beat, c = 0, Lanes, ... below columns; W = WordBytes. load_i takes the tensor
 // (first_row 16 bits times stride 16 bits, modulo the buffer); advance_i goes on by a beat. The outputs belong to the current
-// beat, 1 cycle after either. keep_o: lanes that exist; last_o: the last beat of the last row.
+// beat, 1 cycle after either; last_o: the last beat of the last row.
 `default_nettype none
 module hws_buffer_cursor #(
   parameter int Lanes = 8,
@@ -24,7 +24,6 @@ module hws_buffer_cursor #(
   output      logic                                   skew_o,
   output      logic [          hws_pkg::WordBits-1:0] row_o,
   output      logic [          hws_pkg::WordBits-1:0] rotate_o,
-  output      logic [                      Lanes-1:0] keep_o,
   output      logic                                   last_o
 );
   localparam int CountWidth = 16;
@@ -55,10 +54,6 @@ module hws_buffer_cursor #(
     assign address_o = row_address_q + AddressWidth'(offset_q);
     assign rotate_o  = row_q + WordBits'(offset_q);
     assign skew_o    = 1'b1;
-  end
-
-  for (genvar lane = 0; lane < Lanes; lane++) begin : gen_lanes
-    assign keep_o[lane] = columns_left_q > CountWidth'(lane);
   end
 
   // The data path needs no reset: its user reads it between load and last only.
