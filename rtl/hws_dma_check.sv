@@ -47,7 +47,7 @@ module hws_dma_check #(
 
   assign codes = target == TargetWidth'(hws_pkg::LoadTargetCodes);
   assign halfwords = target == TargetWidth'(hws_pkg::LoadTargetHalfwords);
-  assign load = opcode == LOAD && target < TargetWidth'(hws_pkg::LoadTargetRowMultipliers) &&
+  assign load = opcode == LOAD && target <= TargetWidth'(hws_pkg::LoadTargetRowMultipliers) &&
       (run_bytes != '0 || !(codes || halfwords)) && ((runs != '0 && lines != '0) || !codes);
   assign on_beat = instruction_i[hws_pkg::StoreHalfwordsLsb] ? first_channel[HalfwordBits-1:0] == '0 :
       first_channel == '0;

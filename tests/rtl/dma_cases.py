@@ -33,7 +33,7 @@ class Cases:
         kinds: dict[str, Callable[[], Instruction]] = {
             "codes": self._codes, "halfwords": self._halfwords, "weights": self._weights, "table": self._table,
             "layernorm": self._layernorm, "codebook": self._codebook, "program": self._program,
-            "store codes": self._store_codes, "store halfwords": self._store_halfwords,
+            "row_multipliers": self._row_multipliers, "store codes": self._store_codes, "store halfwords": self._store_halfwords,
         }  # fmt: skip
         return kinds[kind or self.rng.choice([*kinds, "codes", "codes", "store codes", "store halfwords"])]()
 
@@ -126,6 +126,9 @@ class Cases:
 
     def _layernorm(self) -> Instruction:
         return self._load("layernorm", self.rng.randint(1, self.config.layernorm_channels_max // 4))
+
+    def _row_multipliers(self) -> Instruction:
+        return self._load("row_multipliers", self.rng.randint(1, 50))
 
     def _codebook(self) -> Instruction:
         return self._load("codebook", self.rng.randint(1, CODES // 2))
