@@ -33,7 +33,8 @@ class Cases:
         kinds: dict[str, Callable[[], Instruction]] = {
             "codes": self._codes, "halfwords": self._halfwords, "weights": self._weights, "table": self._table,
             "layernorm": self._layernorm, "codebook": self._codebook, "program": self._program,
-            "row_multipliers": self._row_multipliers, "store codes": self._store_codes, "store halfwords": self._store_halfwords,
+            "row_multipliers": self._row_multipliers,
+            "store codes": self._store_codes, "store halfwords": self._store_halfwords,
         }  # fmt: skip
         return kinds[kind or self.rng.choice([*kinds, "codes", "codes", "store codes", "store halfwords"])]()
 
