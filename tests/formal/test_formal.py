@@ -35,8 +35,10 @@ class Property:
     name: str
     module: str
     mode: str
-    """``prove``: for all time, by k-induction; ``bmc``: for the first cycles after power on, the reset's included. Where the
-    module has no registers, one cycle is everything."""
+    """``prove``: for all time, by k-induction; ``bmc``: for the first cycles after power on, the reset's included.
+
+    Where the module has no registers, one cycle is everything.
+    """
     depth: int
     """Cycles that are looked at and one more: an assertion at a clock edge is checked in the step after it."""
     inside: bool = False
