@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.compiler.codebook import add_codebook
 from hwsim.compiler.image import parameter_entries, weight_tile_bytes
 from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Access, Buffer, Operation, Result, WeightTile
@@ -50,6 +51,7 @@ class _Attention:
         context = network.tensor(values.output)
         if is_halfwords(context.format):
             refuse_format(network, values.name, values.output, "a context of codes of at most 8 bits")
+        self.encoder_reads, self.decoder_reads = add_codebook(plan, softmax.name, softmax.output, stage)
         lanes = plan.config.drain_lanes
         self.slice = -(-self.width // lanes) * lanes
         """Channels of the context's buffer for each head, whole accesses of the drain."""
@@ -122,6 +124,7 @@ class _Attention:
                 accesses=[
                     Access("read_softmax", ring, 0, rows, 0, self.tokens),
                     Access("write_softmax", out, row, row + rows, 0, padded),
+                    *self.encoder_reads,
                 ],
                 result=self._result(layer.output, head, row, rows, out, row),
             )
@@ -163,6 +166,7 @@ class _Attention:
                     Access("read_row", probabilities, row, row_end, 0, tokens),
                     Access("read_column", value, 0, tokens, first, first + count),
                     Access("write_drain", self.context, row, row_end, out_channel, out_channel + padded),
+                    *self.decoder_reads,
                 ],
                 tile=tile,
                 result=Result(

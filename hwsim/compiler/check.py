@@ -27,7 +27,7 @@ from hwsim.isa import INSTRUCTION_BYTES, LOAD_TARGETS, QUEUES, Instruction, deco
 
 TOKENS_MAX = 255
 ARRAY = QUEUES.index("array")
-INSIDE = ("weights 0", "weights 1", "table", "layernorm")
+INSIDE = ("weights 0", "weights 1", "table", "layernorm", "codebook", "thresholds")
 
 
 def check_executable(executable: Executable) -> None:

@@ -9,7 +9,10 @@ from typing import Literal, NamedTuple
 
 from hwsim.compiler.layout import Region
 from hwsim.config import AcceleratorConfig
-from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, LOAD_TARGETS, Instruction
+from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, ENCODER_KINDS, LOAD_TARGETS, OPERAND_KINDS, Instruction
+
+CODEBOOK_ENTRIES = 256
+"""Words of a codebook's load before its thresholds."""
 
 Side = Literal["operand", "drain", "engine"]
 """Part of the array that makes an access; the other engines have one."""
@@ -84,7 +87,11 @@ def insides(one: Instruction, config: AcceleratorConfig) -> list[Inside]:
         used = [Inside(f"weights {one['bank']}", False, one["steps"] if from_weights else 0)]
         if DRAIN_OPERATIONS[one["drain"]] == "table":
             used.append(Inside("table", False, one["hi"] - one["lo"] + 1))
+        if OPERAND_KINDS[one["operand_kind"]] == "codebook":
+            used.append(Inside("codebook", False, 1 << one["operand_bits"]))
         return used
+    if one.operation == "softmax" and ENCODER_KINDS[one["encoder"]] == "codebook":
+        return [Inside("thresholds", False, 1 << one["bits"])]
     if one.operation == "layernorm":
         return [Inside("layernorm", False, one["channels"])]
     if one.operation == "load":
@@ -93,8 +100,11 @@ def insides(one: Instruction, config: AcceleratorConfig) -> list[Inside]:
             return [Inside(f"weights {one['bank']}", True, one["steps"])]
         if target == "table":
             return [Inside(target, True, one["beats"] * config.beat_bytes)]
-        if target == "layernorm":
-            return [Inside(target, True, one["beats"])]
+        if target in ("layernorm", "codebook"):
+            found = [Inside(target, True, one["beats"])]
+            if target == "codebook" and one["beats"] > CODEBOOK_ENTRIES:
+                found.append(Inside("thresholds", True, one["beats"] - CODEBOOK_ENTRIES))
+            return found
     return []
 
 

@@ -16,8 +16,14 @@ from hwsim.network import LayerNorm, Network, Residual, Softmax
 from hwsim.units.timing import SOFTMAX_COLUMNS_MAX
 
 
-def check_limits(network: Network, passes: list[Pass], config: AcceleratorConfig) -> None:
+def check_limits(
+    network: Network, passes: list[Pass], config: AcceleratorConfig, *, whole_tensors: bool = True
+) -> None:
     """Check every pass against the configuration.
+
+    Parameters
+    ----------
+    whole_tensors : the activation buffer holds every tensor of a pass as a whole, which an executable does not need
 
     Raises
     ------
@@ -35,7 +41,8 @@ def check_limits(network: Network, passes: list[Pass], config: AcceleratorConfig
             _score_row_length(network, one.main)
         if isinstance(one.drain, Residual):
             _residual_multiplier(network, one.drain, config)
-    _working_set(network, passes, config)
+    if whole_tensors:
+        _working_set(network, passes, config)
 
 
 def live_tensors(network: Network, passes: list[Pass]) -> list[list[str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwsim.compiler.codebook import add_codebook
 from hwsim.compiler.drain import add_drain, constant_load
 from hwsim.compiler.image import parameter_entries, weight_tile_bytes
 from hwsim.compiler.layernorm import layernorm_chunks
@@ -57,6 +58,7 @@ def add_linear(plan: Plan, one: Pass, stage: int, heads: int | None, rows_by_chu
         refuse(network, layer.name, f"needs {depth} steps of {plan.config.array_columns} weights in a bank", expected)
     tiles = _column_tiles(plan, one, heads)
     drain = add_drain(plan, one, stage)
+    _, decoder_reads = add_codebook(plan, layer.name, layer.input, stage)
     weights = np.zeros((network.tensor(layer.output).shape[1], depth), np.int8)
     weights[:, source.channels] = _columns_of_pixels(plan, one.load, network.arrays[f"{layer.name}.weight"])
     fixed = drain.fields | operand_fields(network, layer.name, layer.input)
@@ -82,6 +84,7 @@ def add_linear(plan: Plan, one: Pass, stage: int, heads: int | None, rows_by_chu
             Access("read_row", source.buffer, row, row_end, 0, depth),
             Access("write_drain", tile.buffer, *out),
             *drain.accesses,
+            *decoder_reads,
         ]
         if drain.skip is not None:
             places["skip"] = drain.skip

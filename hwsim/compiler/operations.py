@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hwsim.compiler.layout import Region, row_stride, words_of
 from hwsim.isa import QUEUE_OF, QUEUES
 
-Space = Literal["activations", "weights", "table", "layernorm"]
+Space = Literal["activations", "weights", "table", "layernorm", "codebook"]
 """Which memory a buffer lies in; only activations have addresses and banks."""
 
 Port = Literal[

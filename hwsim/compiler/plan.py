@@ -41,7 +41,7 @@ class Placed:
 
 @dataclass(kw_only=True)
 class EarlyLoad:
-    """A load of a table or of LayerNorm parameters, which goes as early as its memory is free."""
+    """A load of a table, a codebook or of LayerNorm parameters, which goes as early as its memory is free."""
 
     load: Operation
     stages_before: int
@@ -67,6 +67,8 @@ class Plan:
         self.weight_buffer = Buffer(name="weights", rows=2, space="weights")
         self.table_buffer = Buffer(name="table", space="table")
         self.layernorm_buffer = Buffer(name="layernorm parameters", space="layernorm")
+        self.codebook_buffer = Buffer(name="codebook", space="codebook")
+        self.threshold_buffer = Buffer(name="thresholds", space="codebook")
 
     def buffer(self, name: str, rows: int, channels: int, halfwords: bool) -> Buffer:
         """Make a buffer in the activation buffer."""

@@ -29,10 +29,10 @@ def with_loads(plan: Plan) -> list[Operation]:
         load = _tile_load(plan, tile, operations)
         after[gemms[0] - 1 if index < 2 else last_use[tiles[index - 2]]].append(load)
     for early in plan.early_loads:
-        buffer = early.load.accesses[0].buffer
+        filled = {access.buffer for access in early.load.accesses}
         stage = max(0, early.load.stage - early.stages_before)
         begin = next((p for p in gemms if operations[p].stage >= stage), gemms[0])
-        users = [p for p, one in enumerate(operations) if any(access.buffer is buffer for access in one.accesses)]
+        users = [p for p, one in enumerate(operations) if any(access.buffer in filled for access in one.accesses)]
         earlier = [p for p in users if operations[p].stage < early.load.stage]
         first = next(p for p in users if operations[p].stage == early.load.stage)
         after[max([min(begin, first - 1), *earlier])].append(early.load)

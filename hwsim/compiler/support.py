@@ -7,7 +7,7 @@ from typing import NoReturn
 from hwsim.compiler.image import PARAMETER_BYTES, TABLE_BYTES
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
-from hwsim.formats import Format, Logarithmic, TwoScale, Uniform
+from hwsim.formats import Codebook, Format, Logarithmic, TwoScale, Uniform
 from hwsim.isa import ENCODER_KINDS, INSTRUCTION_BYTES, OPERAND_KINDS
 from hwsim.network import Network
 
@@ -56,8 +56,10 @@ def operand_fields(network: Network, layer: str, tensor: str) -> dict[str, int]:
         kind, zero, signed, exponent = "two_scale", 0, int(fmt.small_signed), fmt.exponent
     elif isinstance(fmt, Logarithmic):
         kind, zero, signed, exponent = LOGARITHMIC_KINDS[fmt.base], 0, 0, fmt.max_shift
+    elif isinstance(fmt, Codebook):
+        kind, zero, signed, exponent = "codebook", 0, 0, 0
     else:
-        refuse_format(network, layer, tensor, "a row operand of two_scale, logarithmic, or uniform of at most 8 bits")
+        refuse_format(network, layer, tensor, "a row operand of codes of at most 8 bits, each channel decoded alike")
     return {
         "operand_kind": OPERAND_KINDS.index(kind), "operand_bits": fmt.bits, "operand_zero": zero,
         "operand_signed": signed, "operand_exponent": exponent,
@@ -79,8 +81,10 @@ def encoder_fields(network: Network, layer: str, tensor: str) -> dict[str, int]:
         kind, exponent = "two_scale", fmt.exponent
     elif isinstance(fmt, Logarithmic):
         kind, exponent = LOGARITHMIC_KINDS[fmt.base], fmt.max_shift
+    elif isinstance(fmt, Codebook) and fmt.thresholds:
+        kind, exponent = "codebook", 0
     else:
-        refuse_format(network, layer, tensor, "probabilities of two_scale, logarithmic, or uniform of at most 8 bits")
+        refuse_format(network, layer, tensor, "probabilities of at most 8 bits, a codebook with its thresholds")
     return {"encoder": ENCODER_KINDS.index(kind), "bits": fmt.bits, "exponent": exponent}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hwsim.compiler import compile_network
+from hwsim.compiler.check import check_executable
 from hwsim.compiler.executable import Executable, compile_executable
 from hwsim.config import load_preset
 from hwsim.errors import HwsimError
@@ -34,12 +35,25 @@ def assert_equals_machine(network: Network, executable: Executable, orders: list
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_every_order_that_tokens_allow_gives_the_results_of_the_machine(preset: str, seed: int) -> None:
-    network = random_network(seed, many_shifts=False)
+    network = random_network(seed)
     for trace in (True, False):
         executable = compile_executable(network, load_preset(preset), trace=trace)
         assert_equals_machine(network, executable, [None, *permutations(QUEUES)])
+
+
+@pytest.mark.parametrize("overrides", [
+    ["activation_banks=2"], ["activation_banks=4", "activation_buffer_bytes=2560"], ["segment_instructions=4"],
+    ["dram_bits_per_cycle=512"], ["queue_depth=2", "segment_instructions=8", "burst_beats=16"],
+])  # fmt: skip
+def test_where_banks_and_memory_are_few_tokens_keep_instructions_apart(overrides: list[str]) -> None:
+    for seed in (1, 4):
+        network = random_network(seed)
+        executable = compile_executable(network, load_preset("tiny", overrides), trace=seed == 1)
+        check_executable(executable)
+        assert_equals_machine(network, executable, [None, QUEUES, QUEUES[::-1]])
+        assert (executable.bank_edges > 0) == (overrides[0].startswith("activation_banks") or seed == 1)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -57,7 +71,7 @@ def test_deit_tiny_fits_edge_and_gives_the_logits_of_the_machine() -> None:
 
 
 def test_every_compute_instruction_is_traced_and_every_element_once() -> None:
-    network = random_network(1, many_shifts=False)
+    network = random_network(1)
     executable = compile_executable(network, load_preset("tiny"), trace=True)
     traced = [result.instruction for result in executable.results]
     assert traced == [i for i, one in enumerate(executable.program) if one.operation in COMPUTE]
@@ -103,13 +117,13 @@ def decode_program_bytes(executable: Executable, address: int, count: int) -> li
 
 def test_addresses_in_dram_begin_at_bursts() -> None:
     config = load_preset("tiny")
-    executable = compile_executable(random_network(0, many_shifts=False), config, trace=True)
+    executable = compile_executable(random_network(0), config, trace=True)
     addresses = [one["address"] for one in executable.program if one.queue == "dma"]
     assert not [address for address in addresses if address % (config.burst_beats * config.beat_bytes)]
     assert max(addresses) < len(executable.dram)
 
 
 def test_an_image_of_another_shape_is_refused() -> None:
-    executable = compile_executable(random_network(0, many_shifts=False), load_preset("tiny"))
+    executable = compile_executable(random_network(0), load_preset("tiny"))
     with pytest.raises(HwsimError, match="expected uint8"):
         executable.with_image(np.zeros((3, 3), np.uint8))
