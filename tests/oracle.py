@@ -149,6 +149,14 @@ def requantize(acc: int, bias: int, mult: int, shift: int, zero_point: int, lo: 
     return clamp(round_shift(total * int(mult), shift) + int(zero_point), lo, hi)
 
 
+def requantize_row(
+    acc: int, bias: int, mult: int, shift: int, row_multiplier: int, zero_point: int, lo: int, hi: int
+) -> int:
+    """Requantise with a row scale: acc and bias meet on a grid with eight more bits."""
+    scaled = round_shift(int(acc) * int(row_multiplier), 7) + int(bias) * 2**8
+    return clamp(round_shift(scaled * int(mult), shift) + int(zero_point), lo, hi)
+
+
 def lookup(y: int, lo: int, table: Ints) -> int:
     """``table[y - lo]``."""
     index = int(y) - int(lo)
@@ -236,6 +244,17 @@ def layernorm_row(
     values = [term_value(decode(code, fmt, flag)) for code, flag in zip(codes, flags, strict=True)]
     normal = layernorm_normalise(values, epsilon)
     return [clamp(round_shift(n * int(g) + int(b), shift), lo, hi) for n, g, b in zip(normal, gamma, beta, strict=True)]
+
+
+def encode_row(
+    v: int, multiplier: int, zero_point: int, shift: int, exponent: int, threshold: int | None, lo: int, hi: int
+) -> tuple[int, int, int, bool]:
+    """LayerNorm's value of 16 bits to its code, the two limbs of an outlier, and whether it is one."""
+    scaled = int(v) * int(multiplier)
+    if threshold is None or abs(int(v)) <= threshold:
+        return clamp(round_shift(scaled, shift) + int(zero_point), lo, hi), 0, 0, False
+    high, low = divmod(clamp(round_shift(scaled, int(shift) - int(exponent)), -(2**15), 2**15 - 1), 256)
+    return int(zero_point), high, low, True
 
 
 # Residual adder

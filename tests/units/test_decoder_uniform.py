@@ -31,6 +31,13 @@ def test_decoder_agrees_with_the_formats_own_table(bits: int, signed: bool, data
     assert (shift == terms.shift[raw]).all()
 
 
+def test_every_code_has_the_same_shift() -> None:
+    codes = np.arange(-128, 128, dtype=np.int8)
+    plain, shifted = (decode_uniform(codes, Uniform(bits=8, signed=True, zero_point=3), shift) for shift in (0, 5))
+    assert (plain.mantissa == shifted.mantissa).all()
+    assert set(shifted.shift.tolist()) == {5}
+
+
 def test_zero_point_decodes_to_zero() -> None:
     fmt = Uniform(bits=8, signed=False, zero_point=77)
     assert decode_uniform(np.full((2, 3), 77, np.uint8), fmt).mantissa.tolist() == [[0, 0, 0], [0, 0, 0]]
