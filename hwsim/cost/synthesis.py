@@ -128,16 +128,6 @@ def run_yosys(script: Iterable[str], folder: Path, name: str = "script") -> str:
     return output
 
 
-def write_sources(config: AcceleratorConfig, top: str, folder: Path) -> list[str]:
-    """Copy the package and a module's files into a folder; their names, in the order in which Yosys reads them."""
-    (folder / "hws_pkg.sv").write_text(package_text(config))
-    names = ["hws_pkg.sv"]
-    for path in sources_of(top):
-        (folder / path.name).write_text(path.read_text())
-        names.append(path.name)
-    return names
-
-
 def statistics(path: Path) -> dict[str, dict[str, Any]]:
     """Modules of a file that ``stat -json`` has written, by name without Yosys' leading backslash."""
     modules: dict[str, dict[str, Any]] = json.loads(path.read_text())["modules"]
@@ -196,25 +186,26 @@ def synthesise(config: AcceleratorConfig, job: Job, progress: Progress | None = 
     HwsimError
         If Yosys is not installed, or does not take the Verilog.
     """
-    package = package_text(config)
-    files = [path.read_text() for path in sources_of(job.top)]
-    known = _cached(job.top, package, *files, repr(job), *elaboration_script(job, []), *synthesis_script(""))
+    texts = {path.stem: path.read_text() for path in sources_of(job.top)}
+    texts = {"hws_pkg": package_text(config), **texts}  # read once: whoever edits them now gets another hash
+    known = _cached(job.top, *texts.values(), repr(job), *elaboration_script(job, []), *synthesis_script(""))
     if (values := known.read()) is not None:
         modules = {name: Module(**module) for name, module in values["modules"].items()}
         return Netlist(top=values["top"], modules=modules)
     with tempfile.TemporaryDirectory(prefix="hwsim-synthesis-") as scratch:
         folder = Path(scratch)
+        for name, text in texts.items():
+            (folder / f"{name}.sv").write_text(text)
         if progress is not None:
             progress(f"reading {job.top}", 0, 1)
-        run_yosys(elaboration_script(job, write_sources(config, job.top, folder)), folder, job.top)
-        elaborated = statistics(folder / "elaborated.json")
-        netlist = _netlist(job, package, elaborated, folder, progress)
+        run_yosys(elaboration_script(job, [f"{name}.sv" for name in texts]), folder, job.top)
+        netlist = _netlist(job, texts, statistics(folder / "elaborated.json"), folder, progress)
     known.write(asdict(netlist))
     return netlist
 
 
 def _netlist(
-    job: Job, package: str, elaborated: dict[str, dict[str, Any]], folder: Path, progress: Progress | None
+    job: Job, texts: dict[str, str], elaborated: dict[str, dict[str, Any]], folder: Path, progress: Progress | None
 ) -> Netlist:
     top = next(name for name in elaborated if base_name(name) == job.top)
     memories = {name: values["num_memory_bits"] for name, values in elaborated.items() if base_name(name) == RAM}
@@ -224,7 +215,7 @@ def _netlist(
         if progress is not None:
             progress(f"synthesising {base_name(name)}", done, len(wanted))
         script = synthesis_script(name, flat=job.flat, tied=job.tied if name == top else ())
-        known = _cached(base_name(name), package, *_texts(base_name(name)), name, *script)
+        known = _cached(base_name(name), *_texts_below(base_name(name), texts), name, *script)
         values = known.read()
         if values is None:
             run_yosys(script, folder, base_name(name))
@@ -234,8 +225,13 @@ def _netlist(
     return Netlist(top=top, modules=modules)
 
 
-def _texts(top: str) -> list[str]:
-    return [path.read_text() for path in sources_of(top)]
+def _texts_below(top: str, texts: dict[str, str]) -> list[str]:
+    """Texts of the package, of a module, and of what it names, in the order of ``texts``."""
+    found, new = {"hws_pkg"}, {top}
+    while new:
+        found |= new
+        new = {name for stem in new for name in re.findall(r"\bhws_\w+", texts[stem])} & set(texts) - found
+    return [text for name, text in texts.items() if name in found]
 
 
 @dataclass(frozen=True)
