@@ -1,7 +1,8 @@
 """Attention as operations: scores by chunks of rows, softmax of each chunk, values by column tiles of each head.
 
-The scores of a head are computed before the values of the head before it, so the array need not wait for softmax:
-S0, S1, A.V 0, S2, A.V 1, A.V 2. Scores lie in a ring of chunks, the probabilities of a head in a buffer of its own.
+The scores of a head are computed before the values of the head before it, and those of the first heads among the
+tiles of q, k and v, so that the array need not wait for softmax: q0 k0 S0, q1 k1 S1, q2 k2 v, A.V 0, S2, A.V 1, A.V 2.
+Scores lie in a ring of chunks, the probabilities of a head in a buffer of its own.
 """
 
 from __future__ import annotations
@@ -26,18 +27,9 @@ from hwsim.isa import COLUMN_SOURCES
 from hwsim.network import AttentionScores, AttentionValues, Softmax
 
 
-def add_attention(plan: Plan, passes: list[Pass], stage: int) -> None:
-    """Add the passes of one attention: scores, softmax, values."""
-    attention = _Attention(plan, passes, stage)
-    heads, ahead = attention.heads, plan.options.heads_ahead
-    for head in range(heads + ahead - 1):
-        if head < heads:
-            attention.add_scores(head)
-        if head >= ahead - 1:
-            attention.add_values(head - ahead + 1)
+class Attention:
+    """The passes of one attention: scores, softmax, values."""
 
-
-class _Attention:
     def __init__(self, plan: Plan, passes: list[Pass], stage: int) -> None:
         self.plan, self.stage, network = plan, stage, plan.network
         scores, softmax, values = (one.main for one in passes)
@@ -70,7 +62,21 @@ class _Attention:
         self.used = 0
         self.probabilities: dict[int, Buffer] = {}
 
-    def add_scores(self, head: int) -> None:
+    def add_early_scores(self, head: int) -> None:
+        """Add the scores of a head as soon as its keys are there, where its probabilities have room beside the rest."""
+        if head < self.plan.options.heads_ahead > 1:
+            self._add_scores(head)
+
+    def add_rest(self) -> None:
+        """Add all that is left, once q, k and v of every head are there."""
+        ahead = self.plan.options.heads_ahead
+        for head in range(self.heads + ahead - 1):
+            if head < self.heads and head not in self.probabilities:
+                self._add_scores(head)
+            if head >= ahead - 1:
+                self._add_values(head - ahead + 1)
+
+    def _add_scores(self, head: int) -> None:
         """Add scores and softmax of a head, chunk by chunk."""
         plan, layer = self.plan, self.scores
         query, key, _ = self.parts[head]
@@ -130,7 +136,7 @@ class _Attention:
             )
         )
 
-    def add_values(self, head: int) -> None:
+    def _add_values(self, head: int) -> None:
         """Add the values of a head, column tile by column tile; those of the last head as softmax ends its chunks."""
         plan, layer = self.plan, self.values
         columns = plan.config.array_columns
@@ -156,7 +162,7 @@ class _Attention:
             Operation(
                 operation="gemm",
                 layer=layer.name,
-                stage=self.stage,
+                stage=self.stage + 2,
                 fields=fixed | {
                     "row_first": row, "rows": row_end - row, "steps": tokens, "columns": count, "column_first": first,
                     "column_source": COLUMN_SOURCES.index("rows"), "out_channel": out_channel, "out_row": row,

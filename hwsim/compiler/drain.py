@@ -15,8 +15,8 @@ from hwsim.formats import ChannelTwoScale
 from hwsim.isa import DRAIN_OPERATIONS, LOAD_TARGETS
 from hwsim.network import Residual, Table
 
-TABLE_STAGES_BEFORE = 5
-"""From the first layer of a block's MLP back to the scores, during which the DMA has the least to load."""
+TABLE_STAGES_BEFORE = 6
+"""From the first layer of a block's MLP back to q, k and v, whose rows the array waits for: the DMA has time then."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from hwsim.isa import Instruction
 from hwsim.network import Network
 
 OPTIONS = (
+    Options(score_slots=4, heads_ahead=3, score_tiles=4, stream_tiles=2),
     Options(score_slots=4, heads_ahead=2, score_tiles=4, stream_tiles=2),
     Options(score_slots=2, heads_ahead=2, score_tiles=4, stream_tiles=2),
     Options(score_slots=2, heads_ahead=2, score_tiles=2, stream_tiles=2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,18 +38,30 @@ class ColumnTile:
     buffer: Buffer
     channel: int
     """Channel of the buffer for the first column."""
+    scores_of: int | None = None
+    """Head whose keys are complete with the tile before, so that its scores need no fence after this one."""
 
 
-def add_linear(plan: Plan, one: Pass, stage: int, heads: int | None, rows_by_chunks: bool, norm: Pass | None) -> None:
-    """Add a linear layer with its drain, and the LayerNorm that follows it.
+@dataclass(frozen=True, kw_only=True)
+class Readers:
+    """Who reads the result of a linear layer while it is made."""
+
+    heads: int | None = None
+    """Heads of the attention that splits it, where one does."""
+    add_scores: Callable[[int], None] | None = None
+    """Adds the scores of a head whose keys are complete."""
+    norm: Pass | None = None
+    """LayerNorm of its rows."""
+
+
+def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers: Readers) -> None:
+    """Add a linear layer with its drain, and what its readers begin before it ends.
 
     Parameters
     ----------
-    heads : heads of the attention that reads the result, where one does
     rows_by_chunks : a LayerNorm makes the row operand
-    norm : the LayerNorm that reads the result
     """
-    layer, network = one.main, plan.network
+    layer, network, norm = one.main, plan.network, readers.norm
     assert isinstance(layer, Linear)
     source = load_image(plan, one.load, stage) if one.load is not None else plan.placed(layer.name, layer.input)
     rows = network.tensor(layer.input).shape[0]
@@ -56,7 +69,7 @@ def add_linear(plan: Plan, one: Pass, stage: int, heads: int | None, rows_by_chu
     if depth > plan.config.weight_steps:
         expected = f"at most weight_buffer_bytes = {plan.config.weight_buffer_bytes} for both banks"
         refuse(network, layer.name, f"needs {depth} steps of {plan.config.array_columns} weights in a bank", expected)
-    tiles = _column_tiles(plan, one, heads)
+    tiles = _column_tiles(plan, one, readers.heads)
     drain = add_drain(plan, one, stage)
     _, decoder_reads = add_codebook(plan, layer.name, layer.input, stage)
     weights = np.zeros((network.tensor(layer.output).shape[1], depth), np.int8)
@@ -110,6 +123,8 @@ def add_linear(plan: Plan, one: Pass, stage: int, heads: int | None, rows_by_chu
         )  # fmt: skip
         if index == len(tiles) - 1 and (following := next(norm_chunks, None)) is not None:
             plan.add(following)
+        if tile.scores_of is not None and row_end == rows and readers.add_scores is not None:
+            readers.add_scores(tile.scores_of)
 
 
 def _last_tiles(plan: Plan, norm: Pass, depth: int) -> int:
@@ -139,18 +154,21 @@ def _column_tiles(plan: Plan, one: Pass, heads: int | None) -> list[ColumnTile]:
             for first in range(0, columns, lanes)
         ]
     width = columns // (3 * heads)
-    tiles = []
-    plan.heads[name] = []
-    for head in range(heads):
-        buffers = [plan.buffer(f"{name}.{part}{head}", rows, width, False) for part in "qkv"]
-        plan.heads[name].append((buffers[0], buffers[1], buffers[2]))
-        for part, buffer in enumerate(buffers):
-            begin = (part * heads + head) * width
-            tiles += [
-                ColumnTile(first=begin + first, count=min(lanes, width - first), buffer=buffer, channel=first)
-                for first in range(0, width, lanes)
-            ]
-    return tiles
+    parts: list[list[Buffer]] = [
+        [plan.buffer(f"{name}.{part}{head}", rows, width, False) for part in "qkv"] for head in range(heads)
+    ]
+    plan.heads[name] = [(query, key, value) for query, key, value in parts]
+    # the values come last: nobody needs them before softmax has begun
+    order = [(part, head) for head in range(heads) for part in (0, 1)] + [(2, head) for head in range(heads)]
+    places = [(part, head, first) for part, head in order for first in range(0, width, lanes)]
+    before = [None, *(head if part == 1 and first + lanes >= width else None for part, head, first in places)]
+    return [
+        ColumnTile(
+            first=(part * heads + head) * width + first, count=min(lanes, width - first), buffer=parts[head][part],
+            channel=first, scores_of=scores_of,
+        )
+        for (part, head, first), scores_of in zip(places, before[:-1], strict=True)
+    ]  # fmt: skip
 
 
 def _columns_of_pixels(plan: Plan, load: Im2col | None, weights: np.ndarray) -> np.ndarray:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hwsim.compiler.attention import add_attention, check_attention
+from hwsim.compiler.attention import Attention, check_attention
 from hwsim.compiler.layernorm import add_layernorm
-from hwsim.compiler.linear import add_linear
+from hwsim.compiler.linear import Readers, add_linear
 from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Operation, Result
 from hwsim.compiler.plan import Plan
@@ -33,10 +33,16 @@ def schedule(plan: Plan, passes: list[Pass]) -> list[Operation]:
     normalised: set[str] = set()
     stage = 0
     while stage < len(passes):
-        one, following = passes[stage], passes[stage + 1 : stage + 2]
-        if isinstance(one.main, Linear):
+        one, following = passes[stage], passes[stage + 1 : stage + 1 + ATTENTION_PASSES]
+        by_chunks = isinstance(one.main, Linear) and one.main.input in normalised
+        if isinstance(one.main, Linear) and one.output in heads:
+            lazy = _LazyAttention(plan, following, stage + 1, readers)
+            add_linear(plan, one, stage, by_chunks, Readers(heads=heads[one.output], add_scores=lazy.add_early_scores))
+            lazy.attention().add_rest()
+            stage += 1 + ATTENTION_PASSES
+        elif isinstance(one.main, Linear):
             norm = following[0] if following and _normalises(following[0], one) else None
-            add_linear(plan, one, stage, heads.get(one.output), one.main.input in normalised, norm)
+            add_linear(plan, one, stage, by_chunks, Readers(norm=norm))
             normalised |= {norm.output} if norm is not None else set()
             stage += 2 if norm is not None else 1
         elif isinstance(one.main, LayerNorm):
@@ -44,12 +50,31 @@ def schedule(plan: Plan, passes: list[Pass]) -> list[Operation]:
             normalised.add(one.output)
             stage += 1
         else:
-            check_attention(plan, passes[stage : stage + ATTENTION_PASSES], readers)
-            add_attention(plan, passes[stage : stage + ATTENTION_PASSES], stage)
-            stage += ATTENTION_PASSES
+            refuse(
+                network, one.main.name, "does not follow the linear layer that makes q, k and v", "that right before"
+            )
     operations = with_loads(plan)
     operations.append(_store_logits(plan, len(passes)))
     return operations
+
+
+class _LazyAttention:
+    """The attention after a linear layer, made once its q, k and v have buffers."""
+
+    def __init__(self, plan: Plan, passes: list[Pass], stage: int, readers: dict[str, list[str]]) -> None:
+        self._plan, self._passes, self._stage, self._readers = plan, passes, stage, readers
+        self._attention: Attention | None = None
+
+    def attention(self) -> Attention:
+        """Check the passes at the first call."""
+        if self._attention is None:
+            check_attention(self._plan, self._passes, self._readers)
+            self._attention = Attention(self._plan, self._passes, self._stage)
+        return self._attention
+
+    def add_early_scores(self, head: int) -> None:
+        """Add the scores of a head among the tiles of the linear layer."""
+        self.attention().add_early_scores(head)
 
 
 def _normalises(norm: Pass, one: Pass) -> bool:
