@@ -70,6 +70,9 @@ PROPERTIES = [
     Property("encoder_two_scale", "hws_encoder_two_scale", "prove", 4),
     Property("encoder_log", "hws_encoder_log", "prove", 4),
     Property("encoder_codebook", "hws_encoder_codebook", "bmc", 16, False, {"Bits": 2}),
+    Property("dma_check", "hws_dma_check", "bmc", 2),
+    Property("dma_bursts", "hws_dma_bursts", "prove", 13, True),
+    Property("dma_write", "hws_dma_write", "prove", 8, True),
 ]
 
 
@@ -94,6 +97,11 @@ BROKEN = [
     ("encoder_two_scale", "else if (fine != payload_count)", "else if (fine < payload_count - 1)"),
     ("encoder_log", "HalfPower = ProbabilityWidth'(92682)", "HalfPower = ProbabilityWidth'(92680)"),
     ("encoder_codebook-Bits2", "threshold[stage] <= probability", "threshold[stage] < probability"),
+    ("dma_check", "|| address_end[SumWidth-1]", ""),
+    ("dma_bursts-dma_bursts", "&& under_way_q != CountWidth'(Outstanding)", ""),
+    ("dma_write-dma_write", "count_q != '0 && (ahead_q != '0 || offered)", "count_q != '0"),
+    ("dma_write-dma_write", "address_valid_i && !held_q", "address_valid_i && address_ready_i"),
+    ("dma_write-dma_write", "left_q == BeatsWidth'(1) || ", ""),
 ]
 """Property, a text of its module, and what stands there instead when it must fail."""
 
