@@ -4,6 +4,7 @@
 format                 mantissa                                shift
 =====================  ======================================  ==========================================
 ``Uniform``            ``code - zero_point``                   0
+``RowUniform``         ``code`` less the row's zero point      ``exponent``
 ``TwoScale``           payload (the low ``bits - 1`` bits)     ``exponent`` if the flag (top bit) is set
 ``ChannelTwoScale``    ``code`` (two's complement)             ``exponent`` if the channel's flag is set
 ``Logarithmic``        1, or 128 and 181 for base sqrt(2)      ``max_shift`` less the whole steps of the code
@@ -11,9 +12,9 @@ format                 mantissa                                shift
 =====================  ======================================  ==========================================
 
 ``TwoScale`` is V-2SF and ``ChannelTwoScale`` is O-2SF of TSPTQ-ViT (arXiv 2305.12901; the algebra is
-reconstructed, see ``docs/numerics.md``), ``Logarithmic`` is that of FQ-ViT, RepQ-ViT and ADFQ-ViT, and ``Codebook``
-holds any sorted levels, such as TanQ's of DopQ-ViT. This module is data shared by golden, the units and the
-RTL; arithmetic on it is each one's own.
+reconstructed, see ``docs/numerics.md``), ``RowUniform`` is the per-patch quantiser of ADFQ-ViT, ``Logarithmic`` is
+that of FQ-ViT, RepQ-ViT and ADFQ-ViT, and ``Codebook`` holds any sorted levels, such as TanQ's of DopQ-ViT. This
+module is data shared by golden, the units and the RTL; arithmetic on it is each one's own.
 """
 
 from __future__ import annotations
@@ -67,6 +68,32 @@ class Uniform(_Format):
         raw = np.arange(1 << self.bits, dtype=np.int32)
         code = np.where(raw > self.maximum, raw - (1 << self.bits), raw)
         return Terms((code - self.zero_point).astype(np.int16), np.zeros(len(raw), np.uint8))
+
+
+class RowUniform(_Format):
+    """A uniform code whose scale and zero point are those of its row, and outliers of 16 bits beside the codes.
+
+    Arrays of the network, for tensor X of T rows: ``X.zero_points`` (int16[T]), ``X.multipliers`` (uint16[T], scale of
+    the row over the largest one, Q1.15) and ``X.encode_multipliers`` (uint16[T]). An inlier is the term
+    ``(code - z_t) << exponent``, an outlier the terms ``high << 8`` and ``low``, on the grid of the row's scale
+    times ``2**-exponent``.
+    """
+
+    kind: Literal["row_uniform"] = "row_uniform"
+    bits: int = Field(ge=2, le=8)
+    signed: bool
+    exponent: int = Field(default=0, ge=0, le=7)
+    outliers: bool = False
+
+    @property
+    def minimum(self) -> int:
+        """Smallest code."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def maximum(self) -> int:
+        """Largest code."""
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
 
 
 class TwoScale(_Format):
@@ -185,11 +212,13 @@ class Codebook(_Format):
         return Terms(np.array(self.mantissas, np.int16), np.array(self.shifts, np.uint8))
 
 
-Format = Annotated[Uniform | TwoScale | ChannelTwoScale | Logarithmic | Codebook, Field(discriminator="kind")]
+Format = Annotated[
+    Uniform | RowUniform | TwoScale | ChannelTwoScale | Logarithmic | Codebook, Field(discriminator="kind")
+]
 
 
 def storage_dtype(fmt: Format) -> np.dtype[np.integer]:
     """Numpy dtype that holds the codes of a format: int8, uint8, int16 or uint16."""
-    signed = fmt.signed if isinstance(fmt, Uniform) else isinstance(fmt, ChannelTwoScale)
+    signed = fmt.signed if isinstance(fmt, Uniform | RowUniform) else isinstance(fmt, ChannelTwoScale)
     width = 8 if fmt.bits <= 8 else 16
     return np.dtype(f"{'int' if signed else 'uint'}{width}")

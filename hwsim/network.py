@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import safetensors
@@ -90,7 +90,7 @@ class Table(_Layer):
 
 
 class Residual(_Layer):
-    """Rescale the stream, add the branch, encode.
+    """Rescale the stream, add the branch, encode; a stream of 16 bits is only added to (``mult`` 1, no shifts).
 
     ``skip`` names the old residual tensor; without it the array ``<name>.constant`` (int16[T, D]) is added.
     """
@@ -104,13 +104,19 @@ class Residual(_Layer):
 
 
 class LayerNorm(_Layer):
-    """Integer LayerNorm of the first ``tokens`` rows: gamma int16[D], beta int32[D]."""
+    """Integer LayerNorm of the first ``tokens`` rows: gamma int16[D], beta int32[D].
+
+    With an output of rows with scales of their own, ``encode_shift`` is s_e of the row encoder and, where the format
+    has outliers, ``threshold`` the largest magnitude of an inlier.
+    """
 
     op: Literal["layernorm"] = "layernorm"
     input: str
     tokens: int = Field(ge=1)
     shift: int = Field(ge=0, le=31)
     epsilon: int = Field(ge=0, lt=1 << 47)
+    encode_shift: int | None = Field(default=None, ge=0, le=31)
+    threshold: int | None = Field(default=None, ge=0, lt=1 << 16)
 
 
 Layer = Im2col | Linear | AttentionScores | Softmax | AttentionValues | Table | Residual | LayerNorm
@@ -160,6 +166,17 @@ class Manifest(_Model):
     arrays_sha256: str
 
 
+class RowArrays(NamedTuple):
+    """What each row of a ``RowUniform`` tensor has of its own."""
+
+    zero_points: NDArray[np.int16]
+    """z_t, int16[T]"""
+    multipliers: NDArray[np.uint16]
+    """m_t, uint16[T], 0..2**15"""
+    encode_multipliers: NDArray[np.uint16]
+    """E_t, uint16[T], 0..2**15 - 1"""
+
+
 class Network:
     """A loaded network: its manifest and its arrays."""
 
@@ -185,6 +202,17 @@ class Network:
     def flags(self, tensor: str) -> NDArray[np.uint8]:
         """O-2SF channel flags of a residual tensor, uint8[channels]."""
         return self.arrays[f"{tensor}.flags"]
+
+    def row_arrays(self, tensor: str) -> RowArrays:
+        """Zero points and multipliers of the rows of a ``RowUniform`` tensor."""
+        arrays = self.arrays
+        return RowArrays(
+            arrays[f"{tensor}.zero_points"], arrays[f"{tensor}.multipliers"], arrays[f"{tensor}.encode_multipliers"]
+        )
+
+    def maker(self, tensor: str) -> Layer:
+        """Layer whose output a tensor is."""
+        return next(layer for layer in self.manifest.layers if layer.output == tensor)
 
 
 def load_network(path: str | Path) -> Network:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -32,6 +32,10 @@ from hwsim.network import (
 
 MULT_MAX = (1 << 15) - 1
 SHIFT_MAX = 47
+ROW_SHIFT_MAX = 55
+"""With row scales, whose sums have eight guard bits more."""
+ROW_MULTIPLIER_ONE = 1 << 15
+STREAM_BITS = 16
 EXP2_TABLE = "exp2_table"
 CHANNELS_OF_MODE = {"L": 1, "RGB": 3}
 
@@ -151,7 +155,8 @@ class _Check:
         self._shape(where, layer.output, (rows, columns))
         self._array(where, f"{layer.name}.weight", np.int8, (columns, depth))
         self._array(where, f"{layer.name}.bias", np.int32, (columns,))
-        self._multipliers(layer, columns)
+        rows_scaled = isinstance(self.network.tensor(layer.input).format, RowUniform)
+        self._multipliers(layer, columns, ROW_SHIFT_MAX if rows_scaled else SHIFT_MAX)
         self._uniform(where, layer.output)
 
     def _attention_scores(self, layer: AttentionScores) -> None:
@@ -191,7 +196,7 @@ class _Check:
         fmt = self._uniform(where, layer.input)
         out = self.network.tensor(layer.output).format
         is_wide = isinstance(out, Uniform) and (out.signed or out.bits > 8)
-        if is_wide or isinstance(out, ChannelTwoScale) or (isinstance(out, Codebook) and out.thresholds):
+        if is_wide or isinstance(out, ChannelTwoScale | RowUniform) or (isinstance(out, Codebook) and out.thresholds):
             expected = "two_scale, logarithmic, codebook without thresholds, or uniform, unsigned, of at most 8 bits"
             self._format(where, layer.output, expected)
         table = self._array(where, f"{layer.name}.table", np.uint8, (1 << fmt.bits,))
@@ -214,6 +219,21 @@ class _Check:
         else:
             self._shape(where, layer.skip, shape)
             self._stream(where, layer.skip)
+        if isinstance(self.network.tensor(layer.output).format, Uniform):
+            self._added_only(where, layer)
+
+    def _added_only(self, where: str, layer: Residual) -> None:
+        """A stream of 16 bits keeps its scale, so nothing is rescaled or encoded."""
+        wanted = {"guard_bits": 0} if layer.skip is None else {"mult": 1, "shift": 0, "guard_bits": 0}
+        for key, value in wanted.items():
+            if (found := getattr(layer, key)) != value:
+                self._fail(f"{where}: {key}", f"is {found}", f"{value} with a residual stream of {STREAM_BITS} bits")
+        scale = self.network.tensor(layer.output).scale
+        others = [layer.branch] if layer.skip is None else [layer.branch, layer.skip]
+        for name in others:
+            if (found := self.network.tensor(name).scale) != scale:
+                expected = f"that of {layer.output}, {scale}: one scale for a residual stream of {STREAM_BITS} bits"
+                self._fail(f"{where}: tensor {name}", f"has scale {found}", expected)
 
     def _layernorm(self, layer: LayerNorm) -> None:
         where = f"layer {layer.name}"
@@ -222,9 +242,32 @@ class _Check:
         if layer.tokens > tokens:
             self._fail(f"{where}: tokens", f"is {layer.tokens}", f"at most the {tokens} rows of {layer.input}")
         self._shape(where, layer.output, (layer.tokens, channels))
-        self._uniform(where, layer.output)
+        if isinstance(fmt := self.network.tensor(layer.output).format, RowUniform):
+            self._rows_with_scales(where, layer, fmt)
+        else:
+            self._uniform(where, layer.output)
+            for key in ("encode_shift", "threshold"):
+                if (found := getattr(layer, key)) is not None:
+                    self._fail(f"{where}: {key}", f"is {found}", f"none, as {layer.output} is not row_uniform")
         self._array(where, f"{layer.name}.gamma", np.int16, (channels,))
         self._array(where, f"{layer.name}.beta", np.int32, (channels,))
+
+    def _rows_with_scales(self, where: str, layer: LayerNorm, fmt: RowUniform) -> None:
+        name, shift = layer.output, layer.encode_shift
+        if shift is None:
+            self._fail(f"{where}: encode_shift", "is missing", f"a shift 0..31, as {name} is row_uniform")
+        if fmt.outliers and shift < fmt.exponent:
+            self._fail(f"{where}: encode_shift", f"is {shift}", f"at least {name}'s exponent {fmt.exponent}")
+        if fmt.outliers != (layer.threshold is not None):
+            expected = f"a threshold, as {name} has outliers" if fmt.outliers else f"none, as {name} has no outliers"
+            self._fail(f"{where}: threshold", f"is {layer.threshold}", expected)
+        rows = (layer.tokens,)
+        self._array(where, f"{name}.zero_points", np.int16, rows)
+        self._values(where, f"{name}.zero_points", fmt.minimum, fmt.maximum)
+        self._array(where, f"{name}.multipliers", np.uint16, rows)
+        self._values(where, f"{name}.multipliers", 0, ROW_MULTIPLIER_ONE)
+        self._array(where, f"{name}.encode_multipliers", np.uint16, rows)
+        self._values(where, f"{name}.encode_multipliers", 0, MULT_MAX)
 
     # Shapes, formats and arrays
 
@@ -241,7 +284,7 @@ class _Check:
     def _row_operand(self, where: str, name: str) -> None:
         fmt = self.network.tensor(name).format
         if isinstance(fmt, ChannelTwoScale) or (isinstance(fmt, Uniform) and fmt.bits > 15):
-            self._format(where, name, "two_scale, logarithmic, codebook, or uniform of at most 15 bits")
+            self._format(where, name, "two_scale, logarithmic, codebook, row_uniform, or uniform of at most 15 bits")
 
     def _probabilities(self, where: str, name: str) -> None:
         fmt = self.network.tensor(name).format
@@ -257,10 +300,20 @@ class _Check:
 
     def _stream(self, where: str, name: str) -> None:
         spec = self.network.tensor(name)
-        if not isinstance(spec.format, ChannelTwoScale):
-            self._format(where, name, "channel_two_scale")
+        first = self._first_stream()
+        if first is not None and _stream_kind(spec.format) != _stream_kind(first[1]) and _stream_kind(first[1]):
+            self._format(where, name, f"{_stream_kind(first[1])}, like {first[0]}, in the whole residual stream")
+        if not _stream_kind(spec.format):
+            self._format(where, name, f"channel_two_scale, or uniform, {STREAM_BITS} bits, signed, zero point 0")
+        if isinstance(spec.format, Uniform):
+            return
         self._array(where, f"{name}.flags", np.uint8, spec.shape[-1:])
         self._values(where, f"{name}.flags", 0, 1)
+
+    def _first_stream(self) -> tuple[str, Format] | None:
+        """First tensor of the residual stream and its format."""
+        names = (layer.output for layer in self.manifest.layers if isinstance(layer, Residual))
+        return next(((name, self.network.tensor(name).format) for name in names), None)
 
     def _uniform(self, where: str, name: str) -> Uniform:
         fmt = self.network.tensor(name).format
@@ -268,12 +321,12 @@ class _Check:
             self._format(where, name, "uniform")
         return fmt
 
-    def _multipliers(self, layer: Layer, count: int) -> None:
+    def _multipliers(self, layer: Layer, count: int, shift_max: int = SHIFT_MAX) -> None:
         where = f"layer {layer.name}"
         self._array(where, f"{layer.name}.mult", np.int16, (count,))
         self._values(where, f"{layer.name}.mult", 0, MULT_MAX)
         self._array(where, f"{layer.name}.shift", np.uint8, (count,))
-        self._values(where, f"{layer.name}.shift", 0, SHIFT_MAX)
+        self._values(where, f"{layer.name}.shift", 0, shift_max)
 
     def _tensor(self, where: str, name: str) -> TensorSpec:
         if name not in self.manifest.tensors:
@@ -319,6 +372,13 @@ class _Check:
 def _is_signed(fmt: Format, bits: int | None) -> bool:
     """Whether a format is uniform, signed, with zero point 0 and, where given, of so many bits."""
     return isinstance(fmt, Uniform) and fmt.signed and fmt.zero_point == 0 and (bits is None or fmt.bits == bits)
+
+
+def _stream_kind(fmt: Format) -> str:
+    """Which kind of residual stream a format is; empty where it is none."""
+    if isinstance(fmt, ChannelTwoScale):
+        return "channel_two_scale"
+    return f"uniform, {STREAM_BITS} bits, signed" if _is_signed(fmt, STREAM_BITS) else ""
 
 
 def _describe(fmt: Format) -> str:

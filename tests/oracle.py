@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import floor, prod
 
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 
 Ints = Sequence[int]
 Term = tuple[int, int]
@@ -81,10 +81,10 @@ def term_value(term: Term) -> int:
     return mantissa * 2**shift
 
 
-def code_range(fmt: Uniform | ChannelTwoScale) -> tuple[int, int]:
+def code_range(fmt: Uniform | RowUniform | ChannelTwoScale) -> tuple[int, int]:
     """Smallest and largest code."""
     count = 2**fmt.bits
-    if isinstance(fmt, Uniform) and not fmt.signed:
+    if isinstance(fmt, Uniform | RowUniform) and not fmt.signed:
         return 0, count - 1
     return -(count // 2), count // 2 - 1
 
@@ -242,6 +242,11 @@ def layernorm_row(
 ) -> list[int]:
     """One row of residual codes to one row of output codes."""
     values = [term_value(decode(code, fmt, flag)) for code, flag in zip(codes, flags, strict=True)]
+    return layernorm_values(values, gamma, beta, shift, epsilon, lo, hi)
+
+
+def layernorm_values(values: Ints, gamma: Ints, beta: Ints, shift: int, epsilon: int, lo: int, hi: int) -> list[int]:
+    """One row of decoded residual values to one row of output codes."""
     normal = layernorm_normalise(values, epsilon)
     return [clamp(round_shift(n * int(g) + int(b), shift), lo, hi) for n, g, b in zip(normal, gamma, beta, strict=True)]
 
@@ -257,6 +262,11 @@ def encode_row(
     return int(zero_point), high, low, True
 
 
+def row_terms(code: int, high: int, low: int, zero_point: int, exponent: int) -> list[Term]:
+    """What a code and the limbs beside it stand for: an inlier, or two terms of an outlier."""
+    return [(int(code) - int(zero_point), exponent), (high, 8), (low, 0)]
+
+
 # Residual adder
 
 
@@ -269,6 +279,11 @@ def residual_add(stream: int, branch: int, guard_bits: int, fmt: ChannelTwoScale
     """Add and encode; ``stream`` is the rescaled skip or the embedding's constant."""
     y = clamp(int(stream) + int(branch), -(2**15), 2**15 - 1)
     return clamp(round_shift(y, int(guard_bits) + fmt.exponent * int(flag)), *code_range(fmt))
+
+
+def residual_add_wide(stream: int, branch: int) -> int:
+    """Add in a stream of 16 bits."""
+    return clamp(int(stream) + int(branch), -(2**15), 2**15 - 1)
 
 
 # Input

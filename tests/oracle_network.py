@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwsim.formats import ChannelTwoScale, Format, Uniform
+from hwsim.formats import ChannelTwoScale, Format, RowUniform, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -20,14 +20,27 @@ from tests import oracle
 
 Nested = list[Any]
 """Tensor as nested lists of ints."""
+OUTLIERS = " outliers"
+"""After the name of a tensor, that of the limbs beside its codes."""
 
 
 def forward(network: Network, image: Nested) -> dict[str, Nested]:
     """Every layer's output for one image, uint8 [H][W][C]."""
+    tensors = _run(network, image)
+    return {layer.output: tensors[layer.output] for layer in network.layers}
+
+
+def outliers(network: Network, image: Nested) -> dict[str, Nested]:
+    """Limbs of each tensor with scales of rows, and whether there is an outlier: [T][D] of (high, low, bool)."""
+    tensors = _run(network, image)
+    return {name.removesuffix(OUTLIERS): tensor for name, tensor in tensors.items() if name.endswith(OUTLIERS)}
+
+
+def _run(network: Network, image: Nested) -> dict[str, Nested]:
     tensors: dict[str, Nested] = {network.manifest.input: image}
     for layer in network.layers:
         tensors[layer.output] = OPERATORS[type(layer)](network, layer, tensors)
-    return {layer.output: tensors[layer.output] for layer in network.layers}
+    return tensors
 
 
 def _im2col(network: Network, layer: Im2col, tensors: dict[str, Nested]) -> Nested:
@@ -37,9 +50,33 @@ def _im2col(network: Network, layer: Im2col, tensors: dict[str, Nested]) -> Nest
 
 
 def _linear(network: Network, layer: Linear, tensors: dict[str, Nested]) -> Nested:
+    if isinstance(network.tensor(layer.input).format, RowUniform):
+        return _linear_of_rows(network, layer, tensors)
     rows = _decode(tensors[layer.input], network.tensor(layer.input).format)
     acc = oracle.gemm(rows, _list(network, layer.name, "weight"))
     return _requantise(network, layer, acc, _list(network, layer.name, "bias"), slice(None))
+
+
+def _linear_of_rows(network: Network, layer: Linear, tensors: dict[str, Nested]) -> Nested:
+    """Linear layer whose rows have scales of their own, and outliers."""
+    name, arrays = layer.input, network.arrays
+    fmt, out = network.tensor(name).format, network.tensor(layer.output).format
+    assert isinstance(fmt, RowUniform)
+    assert isinstance(out, Uniform)
+    bias, mult, shift, weight = (_list(network, layer.name, key) for key in ("bias", "mult", "shift", "weight"))
+    result = []
+    for t, codes in enumerate(tensors[name]):
+        zero, scale = arrays[f"{name}.zero_points"].tolist()[t], arrays[f"{name}.multipliers"].tolist()[t]
+        terms = [
+            oracle.row_terms(q, high, low, zero, fmt.exponent)
+            for q, (high, low, _) in zip(codes, tensors[name + OUTLIERS][t], strict=True)
+        ]
+        sums = [oracle.gemm([list(part)], weight)[0] for part in zip(*terms, strict=True)]
+        acc = [sum(parts) for parts in zip(*sums, strict=True)]
+        columns = zip(acc, bias, mult, shift, strict=True)
+        lo, hi = oracle.code_range(out)
+        result.append([oracle.requantize_row(a, b, m, s, scale, out.zero_point, lo, hi) for a, b, m, s in columns])
+    return result
 
 
 def _attention_scores(network: Network, layer: AttentionScores, tensors: dict[str, Nested]) -> Nested:
@@ -86,6 +123,12 @@ def _table(network: Network, layer: Table, tensors: dict[str, Nested]) -> Nested
 
 def _residual(network: Network, layer: Residual, tensors: dict[str, Nested]) -> Nested:
     fmt = network.tensor(layer.output).format
+    if isinstance(fmt, Uniform):
+        kept = _list(network, layer.name, "constant") if layer.skip is None else tensors[layer.skip]
+        return [
+            [oracle.residual_add_wide(q, b) for q, b in zip(*rows, strict=True)]
+            for rows in zip(kept, tensors[layer.branch], strict=True)
+        ]
     assert isinstance(fmt, ChannelTwoScale)
     flags = network.flags(layer.output).tolist()
     if layer.skip is None:
@@ -105,14 +148,30 @@ def _residual(network: Network, layer: Residual, tensors: dict[str, Nested]) -> 
 
 def _layernorm(network: Network, layer: LayerNorm, tensors: dict[str, Nested]) -> Nested:
     fmt, out = network.tensor(layer.input).format, network.tensor(layer.output).format
-    assert isinstance(fmt, ChannelTwoScale)
-    assert isinstance(out, Uniform)
-    flags = network.flags(layer.input).tolist()
+    rows = tensors[layer.input][: layer.tokens]
+    if isinstance(fmt, ChannelTwoScale):
+        flags = network.flags(layer.input).tolist()
+        rows = [
+            [oracle.term_value(oracle.decode(code, fmt, flag)) for code, flag in zip(row, flags, strict=True)]
+            for row in rows
+        ]
     gamma, beta = (_list(network, layer.name, name) for name in ("gamma", "beta"))
-    return [
-        oracle.layernorm_row(row, flags, fmt, gamma, beta, layer.shift, layer.epsilon, *oracle.code_range(out))
-        for row in tensors[layer.input][: layer.tokens]
-    ]
+    affine = gamma, beta, layer.shift, layer.epsilon
+    if isinstance(out, Uniform):
+        return [oracle.layernorm_values(row, *affine, *oracle.code_range(out)) for row in rows]
+    assert isinstance(out, RowUniform)
+    assert layer.encode_shift is not None
+    codes, tensors[layer.output + OUTLIERS] = [], []
+    for t, row in enumerate(rows):
+        zero, scale = (
+            int(network.arrays[f"{layer.output}.{name}"][t]) for name in ("zero_points", "encode_multipliers")
+        )
+        how = layer.encode_shift, out.exponent, layer.threshold, *oracle.code_range(out)
+        values = oracle.layernorm_values(row, *affine, -(2**15), 2**15 - 1)
+        encoded = [oracle.encode_row(v, scale, zero, *how) for v in values]
+        codes.append([one[0] for one in encoded])
+        tensors[layer.output + OUTLIERS].append([one[1:] for one in encoded])
+    return codes
 
 
 OPERATORS: dict[type, Any] = {
