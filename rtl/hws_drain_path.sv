@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arithmetic of the drain: sums and the parameters of their columns to codes, by one of four operations.
 //
-//   y   = clamp(round_shift((acc + bias) * M, s) + z, lo, hi)
+//   y   = clamp(round_shift((acc + bias) * M, s) + z, lo, hi), or with a row multiplier: hws_requantizer
 //   out = y (none), table[y - lo] (table), residual adder with the old code (residual) or the constant (constant)
 //
 // operation_i: DRAIN_OPERATIONS of hwsim/isa.py. Codes of 8 bits lie at the bottom of 16, zeros above. Parameter entry:
 // bias 32, M 16, s 6, old flag 1, new flag 1, from bit 0. in_skip_i: old codes of 8 bits side by side, or constants of 16; it
-// arrives 3 cycles after its word, with the requantiser's result. The rest of the configuration holds while a word is inside.
-// Rigid. Latency: 7 cycles for every operation: requantiser 3, residual adder 4, for which the others wait in registers.
+// arrives 4 cycles after its word, with the requantiser's result. The rest of the configuration holds while a word is inside.
+// Rigid. Latency: 8 cycles for every operation: requantiser 4, residual adder 4, for which the others wait in registers.
 `default_nettype none
 module hws_drain_path #(
   parameter int Lanes = hws_pkg::DrainLanes
@@ -15,6 +15,7 @@ module hws_drain_path #(
   input  wire logic                                      clk_i,
   input  wire logic                                      rst_ni,
   input  wire logic [       hws_pkg::GemmDrainWidth-1:0] operation_i,
+  input  wire logic                                      row_scales_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] zero_point_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] lo_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] hi_i,
@@ -30,6 +31,7 @@ module hws_drain_path #(
   input  wire logic [            hws_pkg::CodeWidth-1:0] table_code_i,
   input  wire logic                                      in_valid_i,
   input  wire logic [       Lanes*hws_pkg::AccWidth-1:0] in_acc_i,
+  input  wire logic [   hws_pkg::RowMultiplierWidth-1:0] in_row_multiplier_i,
   input  wire logic [ Lanes*hws_pkg::ParameterWidth-1:0] in_parameters_i,
   input  wire logic [       Lanes*hws_pkg::OutWidth-1:0] in_skip_i,
   output      logic [       Lanes*hws_pkg::OutWidth-1:0] out_data_o
@@ -53,8 +55,9 @@ module hws_drain_path #(
   logic [Lanes*AccWidth-1:0] bias;
   logic [Lanes*MultiplierWidth-1:0] multiplier;
   logic [Lanes*ShiftWidth-1:0] shift;
-  logic [Lanes-1:0] old_flag, new_flag, old_flag_q, old_flag_q2, old_flag_q3, new_flag_q, new_flag_q2, new_flag_q3;
-  logic [Lanes*OutWidth-1:0] y, stream, short_q4, short_q5, short_q6, short_q7;
+  logic [Lanes-1:0] old_flag, old_flag_q, old_flag_q2, old_flag_q3, old_flag_q4;
+  logic [Lanes-1:0] new_flag, new_flag_q, new_flag_q2, new_flag_q3, new_flag_q4;
+  logic [Lanes*OutWidth-1:0] y, stream, short_q5, short_q6, short_q7, short_q8;
   logic [Lanes*CodeWidth-1:0] table_code, residual_code;
 
   assign tabled   = operation_i == OperationWidth'(hws_pkg::GemmDrainTable);
@@ -78,12 +81,14 @@ module hws_drain_path #(
   ) u_requantizer (
     .clk_i,
     .rst_ni,
+    .row_scales_i,
     .zero_point_i,
     .lo_i,
     .hi_i,
     .in_valid_i,
     .in_ready_o(unused_ready[0]),
     .in_acc_i,
+    .in_row_multiplier_i,
     .in_bias_i(bias),
     .in_multiplier_i(multiplier),
     .in_shift_i(shift),
@@ -96,8 +101,8 @@ module hws_drain_path #(
 
   // Flags wait for the requantiser. No register of the data path needs a reset: the valid bits guard it.
   always_ff @(posedge clk_i) begin
-    {old_flag_q, old_flag_q2, old_flag_q3} <= {old_flag, old_flag_q, old_flag_q2};
-    {new_flag_q, new_flag_q2, new_flag_q3} <= {new_flag, new_flag_q, new_flag_q2};
+    {old_flag_q, old_flag_q2, old_flag_q3, old_flag_q4} <= {old_flag, old_flag_q, old_flag_q2, old_flag_q3};
+    {new_flag_q, new_flag_q2, new_flag_q3, new_flag_q4} <= {new_flag, new_flag_q, new_flag_q2, new_flag_q3};
   end
 
   hws_table #(
@@ -141,8 +146,8 @@ module hws_drain_path #(
     .in_ready_o(unused_ready[2]),
     .in_stream_i(stream),
     .in_branch_i(y),
-    .in_old_flag_i(old_flag_q3),
-    .in_new_flag_i(new_flag_q3),
+    .in_old_flag_i(old_flag_q4),
+    .in_new_flag_i(new_flag_q4),
     .in_last_i(1'b0),
     .out_valid_o(unused_valid[1]),
     .out_ready_i(1'b1),
@@ -152,19 +157,19 @@ module hws_drain_path #(
 
   // The shorter operations wait: the table's memory is a stage of its own.
   always_ff @(posedge clk_i) begin
-    short_q4 <= y;
-    short_q6 <= short_q5;
+    short_q5 <= y;
     short_q7 <= short_q6;
+    short_q8 <= short_q7;
   end
 
   for (genvar lane = 0; lane < Lanes; lane++) begin : gen_out
     always_ff @(posedge clk_i) begin
-      short_q5[lane*OutWidth+:OutWidth] <=
-          tabled ? OutWidth'(table_code[lane*CodeWidth+:CodeWidth]) : short_q4[lane*OutWidth+:OutWidth];
+      short_q6[lane*OutWidth+:OutWidth] <=
+          tabled ? OutWidth'(table_code[lane*CodeWidth+:CodeWidth]) : short_q5[lane*OutWidth+:OutWidth];
     end
 
     assign out_data_o[lane*OutWidth+:OutWidth] =
-        added ? OutWidth'(residual_code[lane*CodeWidth+:CodeWidth]) : short_q7[lane*OutWidth+:OutWidth];
+        added ? OutWidth'(residual_code[lane*CodeWidth+:CodeWidth]) : short_q8[lane*OutWidth+:OutWidth];
   end
 endmodule : hws_drain_path
 `default_nettype wire

@@ -5,7 +5,7 @@
 //
 // Formats: docs/numerics.md; instruction: docs/isa.md; ports and cycles: docs/microarchitecture.md.
 // A step's reads at t, operands at the decoder in t + 2, at the array in t + 3, its tile's sums out from t + 6, written from
-// t + 15. Last write of an instruction: GEMM_DONE = rows * columns / lanes + 14 cycles after the last step of its last
+// t + 16. Last write of an instruction: GEMM_DONE = rows * columns / lanes + 15 cycles after the last step of its last
 // tile. Rigid: nothing stalls, and the spacing of last steps keeps the array ready.
 // Lanes of rows and columns that do not exist are 0, whatever the memories hold there.
 `default_nettype none
@@ -66,7 +66,7 @@ module hws_gemm #(
   input  wire logic [      hws_pkg::TermShiftWidth-1:0] codebook_shift_i
 );
   localparam int DrainWords = Rows * Columns / Lanes;
-  localparam int Gap = DrainWords + 14;  // GEMM_GAP = GEMM_DONE
+  localparam int Gap = DrainWords + 15;  // GEMM_GAP = GEMM_DONE
   localparam int RowsWidth = $clog2(Rows + 1);
   localparam int ColumnsWidth = $clog2(Columns + 1);
 

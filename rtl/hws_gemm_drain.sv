@@ -3,8 +3,8 @@
 //
 //   equation: hws_drain_path; places: hws_gemm_cursor, one for the old codes or constants, one for the result
 //
-// Cycles from the array's output to the write port: 1 the word waits for the parameters of its columns, 7 hws_drain_path,
-// 1 register, together 9. A word a cycle, never a stall. done_o: the product's last word is at the write port.
+// Cycles from the array's output to the write port: 1 the word waits for the parameters of its columns, 8 hws_drain_path,
+// 1 register, together 10. A word a cycle, never a stall. done_o: the product's last word is at the write port.
 // take_i copies the instruction in the cycle of its first tile's last step, when nothing of the one before is left here.
 // The result has 16 bits with out_halfwords (codes of a table or the residual adder with zeros above), else 8. A word without
 // row or first column is neither read nor written; one whose columns end inside it is, whole.
@@ -48,8 +48,8 @@ module hws_gemm_drain #(
   localparam int CodeWidth = hws_pkg::CodeWidth;
   localparam int OutWidth = hws_pkg::OutWidth;
   localparam int OperationWidth = hws_pkg::GemmDrainWidth;
-  localparam int WriteStage = 9;
-  localparam int SkipStage = 2;  // two cycles before the requantiser's result
+  localparam int WriteStage = 10;
+  localparam int SkipStage = 3;  // two cycles before the requantiser's result
 
   logic [hws_pkg::InstructionWidth-1:0] descriptor_q;
   logic unused_descriptor, unused_skip_last, take_q, constant, skip, halfwords;
@@ -100,6 +100,7 @@ module hws_gemm_drain #(
     .clk_i,
     .rst_ni,
     .operation_i(operation),
+    .row_scales_i(1'b0),
     .zero_point_i(descriptor_q[hws_pkg::GemmZeroPointLsb+:OutWidth]),
     .lo_i(descriptor_q[hws_pkg::GemmLoLsb+:OutWidth]),
     .hi_i(descriptor_q[hws_pkg::GemmHiLsb+:OutWidth]),
@@ -115,6 +116,7 @@ module hws_gemm_drain #(
     .table_code_i,
     .in_valid_i(valid_q[1]),
     .in_acc_i(acc_q),
+    .in_row_multiplier_i('0),
     .in_parameters_i(parameter_read_data_i),
     .in_skip_i(skip_read_data_i),
     .out_data_o(result)

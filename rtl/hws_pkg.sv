@@ -44,7 +44,17 @@ package hws_pkg;
   localparam int ProductWidth = MantissaWidth + WeightWidth;  // full product, no loss
 
   // Requantiser.
-  localparam int RequantProductWidth = AccWidth + MultiplierWidth;  // full product, no loss
+  localparam int RowMultiplierWidth = 16;  // m_t, unsigned, Q1.15
+  localparam int RequantSumWidth = AccWidth + 9;  // eight guard bits of the row scales, and one more for the bias
+  localparam int RequantProductWidth = RequantSumWidth + MultiplierWidth;  // full product, no loss
+
+  // Row table: for each row a multiplier of the requantiser, one of the encoder behind LayerNorm, and a zero point.
+  localparam int RowsMax = 1024;
+  localparam int RowIndexWidth = $clog2(RowsMax);
+  localparam int EncodeMultiplierWidth = 16;  // E_t, unsigned, below 2**15
+  localparam int RowEntryWidth = RowMultiplierWidth + EncodeMultiplierWidth + ZeroPointWidth;  // m_t, E_t, z_t, from bit 0
+  localparam int RowTiles = RowsMax / ArrayRows;
+  localparam int RowTileWidth = (RowTiles > 1) ? $clog2(RowTiles) : 1;
 
   // LayerNorm, from D = 2**ChannelBits channels of the largest magnitude.
   localparam int ChannelBits = $clog2(LayernormChannelsMax);

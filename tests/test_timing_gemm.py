@@ -18,10 +18,10 @@ def config(request: pytest.FixtureRequest) -> AcceleratorConfig:
 
 def recurrence(start: int, steps: list[int], before: int, config: AcceleratorConfig) -> tuple[int, int]:
     drain = config.array_rows * config.array_columns // config.drain_lanes
-    last = max(start + steps[0], before + drain + 14)
+    last = max(start + steps[0], before + drain + 15)
     for count in steps[1:]:
         last = max(last + count, last + drain)
-    return last, last + drain + 14
+    return last, last + drain + 15
 
 
 def test_the_closed_form_is_the_recurrence(config: AcceleratorConfig) -> None:
@@ -44,14 +44,14 @@ def test_tiles_may_have_steps_of_their_own(config: AcceleratorConfig) -> None:
 
 def test_the_numbers_of_edge() -> None:
     edge = load_preset("edge")
-    assert gemm_done(edge) == gemm_gap(edge) == 46
-    assert gemm_times(100, 197, 64, 192, -46, edge) == (100 + 52 * 192, 100 + 52 * 192 + 46)
+    assert gemm_done(edge) == gemm_gap(edge) == 47
+    assert gemm_times(100, 197, 64, 192, -47, edge) == (100 + 52 * 192, 100 + 52 * 192 + 47)
     assert gemm_busy(197, 64, 192, edge) == (52 * 192, 52 * 32)
 
 
 def test_what_is_no_product_is_refused() -> None:
     edge = load_preset("edge")
     with pytest.raises(ValueError, match="steps must be 1 or more, not 0"):
-        gemm_times(0, 1, 1, 0, -46, edge)
+        gemm_times(0, 1, 1, 0, -47, edge)
     with pytest.raises(ValueError, match="steps must hold 1 or more for each tile"):
-        gemm_tile_times(0, np.array([3, 0]), -46, edge)
+        gemm_tile_times(0, np.array([3, 0]), -47, edge)

@@ -4,7 +4,7 @@ L(i) is the cycle in which the last step of tile i is issued, D the words that a
 
     first tile of an instruction:   L = max(s + steps, L(before) + GEMM_GAP)
     later tiles:                    L = max(L(before) + steps, L(before) + D)
-    done = L(last) + GEMM_DONE,     GEMM_GAP = GEMM_DONE = D + 14
+    done = L(last) + GEMM_DONE,     GEMM_GAP = GEMM_DONE = D + 15
 
 so a later tile adds ``max(steps, D)``, and an instruction takes no loop over its tiles.
 """

@@ -23,8 +23,8 @@ SOFTMAX_COLUMNS_MAX = 1024
 DECODER_STAGES = 1
 PE_STAGES = 2
 """Operand to product, product to sum; ``hws_pe_array`` has an operand register before them."""
-REQUANTIZER_STAGES = 3
-"""Bias, product, round and clamp."""
+REQUANTIZER_STAGES = 4
+"""Row multiplier, bias, product, round and clamp."""
 LAYERNORM_ROWS = 4
 """Row buffers of ``hws_layernorm``: as many as keep the square root busy at every length of a row."""
 LAYERNORM_STATISTICS_STAGES = 5

@@ -13,7 +13,7 @@ from tests import oracle
 from tests.rtl.stream import configuration, pack, unpack
 
 CONFIG = configuration()
-IN_BITS = CONFIG.accumulator_bits + CONFIG.multiplier_bits
+IN_BITS = CONFIG.accumulator_bits + 9 + CONFIG.multiplier_bits
 OUT_BITS = 16
 Sample = tuple[int, int, int, int, int]
 """x, shift, offset, lo, hi"""
@@ -36,7 +36,7 @@ def cases_round_saturate() -> Iterator[Sample]:
                     yield x, shift, rng.choice([0, 1, -1, 128, *INT16]), lo, hi
     for _ in range(3000):
         lo, hi = rng.choice(RANGES)
-        shift = rng.randrange(48)
+        shift = rng.randrange(IN_BITS - 1)
         near_bound = rng.choice([lo, hi]) << shift
         x = rng.choice([rng.randint(smallest, largest), near_bound + rng.randint(-(1 << shift), 1 << shift)])
         yield max(smallest, min(largest, x)), shift, rng.choice([0, rng.randint(*INT16)]), lo, hi
