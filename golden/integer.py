@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from golden import integer_ops as ops
-from hwsim.formats import ChannelTwoScale
+from hwsim.formats import ChannelTwoScale, RowUniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -28,6 +28,8 @@ from hwsim.network import (
 )
 
 SATURATED = 2**15
+OUTLIERS = " outliers"
+"""After the name of a tensor, that of the outliers beside its codes."""
 
 
 class IntegerModel:
@@ -47,6 +49,7 @@ class IntegerModel:
             tensors[layer.output] = self.run_layer(layer, tensors)
             for name in self.last_use.get(layer.name, ()):
                 del tensors[name]
+                tensors.pop(name + OUTLIERS, None)
         return tensors[self.network.manifest.logits].flatten(1)
 
     @torch.inference_mode()
@@ -55,7 +58,7 @@ class IntegerModel:
         tensors = {self.network.manifest.input: images.to(torch.int64)}
         for layer in self.network.layers:
             tensors[layer.output] = self.run_layer(layer, tensors)
-        return tensors
+        return {name: tensors[name] for name in self.formats}
 
     def run_layer(self, layer: Layer, tensors: dict[str, Tensor]) -> Tensor:
         """Output codes of one layer, given the tensors that it reads."""
@@ -63,7 +66,7 @@ class IntegerModel:
             case Im2col():
                 return self._im2col(layer, tensors[self.network.manifest.input])
             case Linear():
-                return self._linear(layer, tensors[layer.input])
+                return self._linear(layer, tensors)
             case AttentionScores():
                 return self._scores(layer, tensors[layer.input])
             case Softmax():
@@ -77,7 +80,7 @@ class IntegerModel:
             case Residual():
                 return self._residual(layer, tensors)
             case LayerNorm():
-                return self._layernorm(layer, tensors[layer.input])
+                return self._layernorm(layer, tensors)
 
     def _im2col(self, layer: Im2col, image: Tensor) -> Tensor:
         pixels = image.permute(0, 3, 1, 2).double()
@@ -86,7 +89,14 @@ class IntegerModel:
             rows = F.pad(rows, (0, 0, 1, 0), value=self.formats[layer.output].zero_point)
         return rows
 
-    def _linear(self, layer: Linear, codes: Tensor) -> Tensor:
+    def _linear(self, layer: Linear, tensors: dict[str, Tensor]) -> Tensor:
+        name, codes = layer.input, tensors[layer.input]
+        fmt = self.formats[name]
+        if isinstance(fmt, RowUniform):
+            a = ops.row_terms(codes, tensors[name + OUTLIERS], self.arrays[f"{name}.zero_points"], fmt)
+            acc = ops.product(a, self.arrays[f"{layer.name}.weight"].double())
+            scales, bias = self.arrays[f"{name}.multipliers"], self.arrays[f"{layer.name}.bias"]
+            return ops.requantise_rows(acc, scales, bias, *self._multipliers(layer.name), self.formats[layer.output])
         a = ops.terms(codes, self.formats[layer.input])
         acc = ops.product(a, self.arrays[f"{layer.name}.weight"].double()) + self.arrays[f"{layer.name}.bias"]
         return ops.requantise(acc, *self._multipliers(layer.name), self.formats[layer.output])
@@ -107,20 +117,34 @@ class IntegerModel:
     def _residual(self, layer: Residual, tensors: dict[str, Tensor]) -> Tensor:
         if layer.skip is None:
             stream = self.arrays[f"{layer.name}.constant"]
+        elif not isinstance(self.formats[layer.skip], ChannelTwoScale):
+            stream = tensors[layer.skip]
         else:
             stream = ops.round_shift(self._on_grid(layer.skip, tensors[layer.skip]) * layer.mult, layer.shift)
         y = (stream + tensors[layer.branch]).clamp_(-SATURATED, SATURATED - 1)
-        fmt: ChannelTwoScale = self.formats[layer.output]
+        fmt = self.formats[layer.output]
+        if not isinstance(fmt, ChannelTwoScale):
+            return y
         shift = layer.guard_bits + fmt.exponent * self.arrays[f"{layer.output}.flags"]
         return ops.round_shift(y, shift).clamp_(fmt.minimum, fmt.maximum)
 
-    def _layernorm(self, layer: LayerNorm, codes: Tensor) -> Tensor:
-        y = self._on_grid(layer.input, codes[:, : layer.tokens])
+    def _layernorm(self, layer: LayerNorm, tensors: dict[str, Tensor]) -> Tensor:
+        y = self._on_grid(layer.input, tensors[layer.input][:, : layer.tokens])
         gamma, beta = self.arrays[f"{layer.name}.gamma"], self.arrays[f"{layer.name}.beta"]
+        fmt, name = self.formats[layer.output], layer.output
+        if isinstance(fmt, RowUniform):
+            v = ops.layernorm_unclamped(y, layer.epsilon, gamma, beta, layer.shift).clamp_(-SATURATED, SATURATED - 1)
+            scales, zeros = self.arrays[f"{name}.encode_multipliers"], self.arrays[f"{name}.zero_points"]
+            assert layer.encode_shift is not None
+            codes, outliers = ops.encode_rows(v, scales, zeros, layer.encode_shift, layer.threshold, fmt)
+            tensors[name + OUTLIERS] = outliers
+            return codes
         return ops.layernorm(y, layer.epsilon, gamma, beta, layer.shift, self.formats[layer.output])
 
     def _on_grid(self, name: str, codes: Tensor) -> Tensor:
-        """O-2SF codes on their tensor's one grid."""
+        """Codes of the residual stream on their tensor's one grid."""
+        if not isinstance(self.formats[name], ChannelTwoScale):
+            return codes
         return codes << (self.formats[name].exponent * self.arrays[f"{name}.flags"])
 
     def _multipliers(self, name: str) -> tuple[Tensor, Tensor]:

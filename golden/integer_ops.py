@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from hwsim.formats import Codebook, Logarithmic, TwoScale, Uniform
+from hwsim.formats import Codebook, Logarithmic, RowUniform, TwoScale, Uniform
 
 CodeFormat = Uniform | TwoScale | Logarithmic | Codebook
 
@@ -21,6 +21,8 @@ EXACT_LIMIT = 2**53
 ACCUMULATOR_LIMIT = 2**31
 PROBABILITY_BITS = 16
 NORM_FRACTION_BITS = 10
+ROW_FRACTION_BITS = 15
+GUARD_BITS = 8
 
 
 def round_shift(x: Tensor, shift: Tensor | int) -> Tensor:
@@ -78,6 +80,36 @@ def requantise(acc: Tensor, mult: Tensor, shift: Tensor, out: Uniform) -> Tensor
     """``clamp(round_shift(acc * M, s) + z, lo, hi)``; ``acc`` holds the bias already."""
     assert _magnitude(acc) < ACCUMULATOR_LIMIT, "accumulator plus bias left 32 bits"
     return round_shift(acc * mult, shift).add_(out.zero_point).clamp_(out.minimum, out.maximum)
+
+
+def requantise_rows(
+    acc: Tensor, row_multipliers: Tensor, bias: Tensor, mult: Tensor, shift: Tensor, out: Uniform
+) -> Tensor:
+    """The same for rows of their own scales; acc : int64[..., T, N] without bias, row_multipliers : int64[T]."""
+    assert _magnitude(acc) + _magnitude(bias) < ACCUMULATOR_LIMIT, "accumulator plus bias left 32 bits"
+    scaled = round_shift(acc * row_multipliers[:, None], ROW_FRACTION_BITS - GUARD_BITS) + (bias << GUARD_BITS)
+    return round_shift(scaled * mult, shift).add_(out.zero_point).clamp_(out.minimum, out.maximum)
+
+
+def encode_rows(
+    v: Tensor, multipliers: Tensor, zero_points: Tensor, shift: int, threshold: int | None, fmt: RowUniform
+) -> tuple[Tensor, Tensor]:
+    """Codes of LayerNorm's 16-bit rows, and the outliers beside them, 0 where there is none.
+
+    v : int64[..., T, D], multipliers, zero_points : int64[T]
+    """
+    scaled, zero = v * multipliers[:, None], zero_points[:, None]
+    codes = (round_shift(scaled, shift) + zero).clamp_(fmt.minimum, fmt.maximum)
+    if threshold is None:
+        return codes, torch.zeros_like(codes)
+    inlier = v.abs() <= threshold
+    wide = round_shift(scaled, shift - fmt.exponent).clamp_(-(2**15), 2**15 - 1)
+    return torch.where(inlier, codes, zero), torch.where(inlier, 0, wide)
+
+
+def row_terms(codes: Tensor, outliers: Tensor, zero_points: Tensor, fmt: RowUniform) -> Tensor:
+    """What the array multiplies, float64 that holds integers: an inlier on the finer grid, or an outlier."""
+    return (((codes - zero_points[:, None]) << fmt.exponent) + outliers).double()
 
 
 def softmax_q16(scores: Tensor, exp2_table: Tensor) -> Tensor:
@@ -143,12 +175,17 @@ def isqrt(v: Tensor) -> Tensor:
 
 def layernorm(y: Tensor, epsilon: int, gamma: Tensor, beta: Tensor, shift: int, out: Uniform) -> Tensor:
     """LayerNorm of rows on one integer grid; y : int64[..., D], gamma, beta : int64[D]."""
+    return layernorm_unclamped(y, epsilon, gamma, beta, shift).clamp_(out.minimum, out.maximum)
+
+
+def layernorm_unclamped(y: Tensor, epsilon: int, gamma: Tensor, beta: Tensor, shift: int) -> Tensor:
+    """The same before it is clamped to the codes of a format."""
     width = y.shape[-1]
     s1 = y.sum(-1, keepdim=True)
     sd = isqrt(radicand(y, epsilon))
     downscale = bit_length(sd) + 15 - NORM_FRACTION_BITS
     n = round_shift((width * y - s1) * reciprocal(sd), downscale).clamp_(-(2**15), 2**15 - 1)
-    return round_shift(n * gamma + beta, shift).clamp_(out.minimum, out.maximum)
+    return round_shift(n * gamma + beta, shift)
 
 
 def radicand(y: Tensor, epsilon: int) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -33,9 +33,12 @@ from hwsim.network import (
 )
 from tests import oracle
 from tests.codebooks import random_codebook, tanq_codebook
+from tests.random_rows import VALUE_DEVIATION, random_rows, row_deviation
 
 SIGNED_16 = Uniform(bits=16, signed=True)
 WEIGHT_DEVIATION = 40
+STREAM_DEVIATION = 3000
+"""Of a residual stream of 16 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +77,18 @@ def random_shape(rng: np.random.Generator) -> Shape:
     )
 
 
-def random_network(seed: int, *, many_shifts: bool = True, **changes: Any) -> Network:
+def random_network(
+    seed: int, *, many_shifts: bool = True, row_scales: bool = False, wide_stream: bool = False, **changes: Any
+) -> Network:
     """Small random network; ``changes`` replace sizes of its ``Shape``.
 
-    ``many_shifts`` draws logarithmic and codebook formats too, which two accumulators cannot hold.
+    ``many_shifts`` draws logarithmic and codebook formats too, which two accumulators cannot hold. ``row_scales`` lets
+    most LayerNorms make rows with scales of their own, most of them with outliers, and ``wide_stream`` gives the
+    residual stream 16 bits.
     """
     rng = np.random.default_rng(seed)
-    return vit_network(replace(random_shape(rng), **changes), rng, many_shifts=many_shifts)
+    shape = replace(random_shape(rng), **changes)
+    return vit_network(shape, rng, many_shifts=many_shifts, row_scales=row_scales, wide_stream=wide_stream)
 
 
 def random_images(network: Network, count: int, seed: int) -> NDArray[np.uint8]:
@@ -117,15 +125,26 @@ def gelu_table(fmt: Uniform, out: TwoScale | Uniform | Logarithmic | Codebook, s
     return np.array(codes, np.uint8)
 
 
-def vit_network(shape: Shape, rng: np.random.Generator, *, many_shifts: bool = False) -> Network:
+def vit_network(
+    shape: Shape,
+    rng: np.random.Generator,
+    *,
+    many_shifts: bool = False,
+    row_scales: bool = False,
+    wide_stream: bool = False,
+) -> Network:
     """Random vision transformer in the layer order of a timm ViT."""
-    return _Builder(shape, rng, many_shifts).build()
+    return _Builder(shape, rng, many_shifts, row_scales, wide_stream).build()
 
 
 class _Builder:
-    def __init__(self, shape: Shape, rng: np.random.Generator, many_shifts: bool) -> None:
-        self.shape, self.rng = shape, rng
-        self.format_rng = rng.spawn(1)[0] if many_shifts else None  # of its own, so that all else stays the same
+    def __init__(
+        self, shape: Shape, rng: np.random.Generator, many_shifts: bool, row_scales: bool, wide_stream: bool
+    ) -> None:
+        self.shape, self.rng, self.wide_stream = shape, rng, wide_stream
+        # of their own, so that all else stays the same
+        self.format_rng = rng.spawn(1)[0] if many_shifts else None
+        self.row_rng = rng.spawn(1)[0] if row_scales else None
         self.layers: list[Layer] = []
         self.tensors: dict[str, TensorSpec] = {}
         self.arrays: dict[str, NDArray[Any]] = {}
@@ -197,6 +216,8 @@ class _Builder:
         self.arrays[f"{name}.weight"] = weight
         self.arrays[f"{name}.bias"] = np.rint(rng.normal(size=columns) * acc_deviation / 2).astype(np.int32)
         self._multipliers(name, deviation / acc_deviation, columns)
+        if isinstance(self.tensors[source].format, RowUniform):
+            self.arrays[f"{name}.shift"] += np.uint8(8)  # the guard bits
         return self._add(Linear(name=name, output=f"{name}.out", input=source), (rows, columns), fmt)
 
     def _table(self, name: str, source: str, fmt: Uniform) -> str:
@@ -225,6 +246,8 @@ class _Builder:
 
     def _residual(self, name: str, branch_name: str, source: str, skip: str | None) -> str:
         rng, guard_bits = self.rng, int(self.rng.integers(0, 5))
+        if self.wide_stream:
+            return self._wide_residual(name, branch_name, source, skip)
         fmt = ChannelTwoScale(bits=int(rng.integers(6, 9)), exponent=int(rng.integers(0, 4)))
         deviation = fmt.maximum / 3 * 2**guard_bits
         branch = self._linear(branch_name, source, self.shape.channels, SIGNED_16, deviation)
@@ -239,7 +262,34 @@ class _Builder:
         self.arrays[f"{name}.out.flags"] = (rng.random(shape[1]) < 0.2).astype(np.uint8)
         return self._add(layer, shape, fmt)
 
+    def _wide_residual(self, name: str, branch_name: str, source: str, skip: str | None) -> str:
+        branch = self._linear(branch_name, source, self.shape.channels, SIGNED_16, STREAM_DEVIATION)
+        shape = self.tensors[branch].shape
+        if skip is None:
+            constant = np.rint(self.rng.normal(size=shape) * STREAM_DEVIATION)
+            self.arrays[f"{name}.constant"] = constant.astype(np.int16)
+        layer = Residual(
+            name=name, output=f"{name}.out", branch=branch, skip=skip, mult=int(skip is not None), shift=0, guard_bits=0
+        )
+        return self._add(layer, shape, SIGNED_16)
+
+    def _row_layernorm(self, name: str, source: str, tokens: int, rng: np.random.Generator) -> str:
+        channels, shift = self.tensors[source].shape[1], 13
+        rows = random_rows(rng, tokens, channels)
+        gamma = rng.uniform(0.5, 1.5, channels) * VALUE_DEVIATION / 2**10 * 2**shift
+        self.arrays[f"{name}.gamma"] = np.minimum(np.rint(gamma), (1 << 15) - 1).astype(np.int16)
+        beta = rng.normal(size=channels) * VALUE_DEVIATION / 4 * 2**shift
+        self.arrays[f"{name}.beta"] = np.rint(beta).astype(np.int32)
+        self.arrays |= {f"{name}.out.{key}": array for key, array in rows.arrays.items()}
+        layer = LayerNorm(
+            name=name, output=f"{name}.out", input=source, tokens=tokens, shift=shift,
+            epsilon=int(rng.integers(0, 999)), encode_shift=rows.encode_shift, threshold=rows.threshold,
+        )  # fmt: skip
+        return self._add(layer, (tokens, channels), rows.fmt)
+
     def _layernorm(self, name: str, source: str, tokens: int) -> str:
+        if self.row_rng is not None and self.row_rng.random() < 0.8:
+            return self._row_layernorm(name, source, tokens, self.row_rng)
         rng, channels = self.rng, self.tensors[source].shape[1]
         fmt = self._unsigned(8) if rng.integers(2) else Uniform(bits=8, signed=True)
         shift = 18
@@ -293,6 +343,8 @@ def _deviation(fmt: Format) -> float:
     """Rough deviation of the decoded values of a tensor, in units of its fine step."""
     if isinstance(fmt, Logarithmic | Codebook):
         return float(_term_values(fmt).std())
+    if isinstance(fmt, RowUniform):
+        return row_deviation(fmt) * 2**fmt.exponent
     return 30.0 if isinstance(fmt, Uniform) else 20.0
 
 

@@ -10,7 +10,7 @@ from golden.integer import IntegerModel
 from golden.pipeline import Quantised
 from hwsim.network import Network
 from tests import oracle_network
-from tests.random_network import random_network
+from tests.random_network import random_images, random_network
 
 
 def assert_equals_oracle(network: Network, images: torch.Tensor) -> None:
@@ -27,6 +27,13 @@ def test_random_networks(seed: int) -> None:
     shape = network.tensor(network.manifest.input).shape
     images = np.random.default_rng(seed).integers(0, 256, (2, *shape), dtype=np.uint8)
     assert_equals_oracle(network, torch.from_numpy(images))
+
+
+@pytest.mark.parametrize(("row_scales", "wide_stream"), [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_of_their_own_scales_and_a_stream_of_16_bits(seed: int, row_scales: bool, wide_stream: bool) -> None:
+    network = random_network(seed, row_scales=row_scales, wide_stream=wide_stream)
+    assert_equals_oracle(network, torch.from_numpy(random_images(network, 2, seed)))
 
 
 def test_quantised_network(tiny: Quantised, tiny_images: torch.Tensor) -> None:
