@@ -138,6 +138,7 @@ class Bench:
 
     def _write(self) -> None:
         mask = np.array([int(self.dut.write_mask_o.value) >> i & 1 for i in range(W)], bool)
+        assert mask.any(), "a write without bytes could still conflict"
         word, bank = (place[mask] for place in self._places("write"))
         # Bytes outside of the mask may be unknown.
         bits = str(self.dut.write_data_o.value).rjust(8 * W, "0")[::-1]
