@@ -3,7 +3,7 @@
 //
 // begin_i loads segment 0: the dispatcher itself pushes that load. A half of the buffer is valid from the cycle after the
 // DMA's done of its load until its last instruction has been read; the program loads each next half by an instruction.
-// end waits until idle_i; finished_o is high for one cycle then. An illegal instruction raises illegal_o and nothing
+// end waits until idle_i; finished_o is high for one cycle then, and nothing is read after it. An illegal instruction raises illegal_o and nothing
 // more is dispatched, as after halt_i.
 // Timing: first instruction of a half at the earliest 2 cycles after the load's done, then one a cycle.
 `default_nettype none
@@ -30,7 +30,7 @@ module hws_dispatcher (
   localparam int SegmentBeats = hws_pkg::SegmentInstructions * hws_pkg::InstructionWidth / hws_pkg::DramWidth;
   localparam logic [IndexWidth-1:0] LAST = IndexWidth'(hws_pkg::SegmentInstructions - 1);
 
-  logic boot_q, word_valid_q, legal, is_end, take;
+  logic boot_q, word_valid_q, ended_q, legal, is_end, take;
   logic [1:0] half_valid_q;
   logic [IndexWidth:0] next_q;  // {half, index} of the instruction after the one in read_data_i
   logic [hws_pkg::InstructionWidth-1:0] boot;
@@ -70,18 +70,20 @@ module hws_dispatcher (
   assign illegal_o      = word_valid_q && !legal && !halt_i;
   assign finished_o     = word_valid_q && is_end && idle_i && !halt_i;
   assign take           = !boot_q && |push_o;
-  assign read_o         = (!word_valid_q || take) && half_valid_q[next_q[IndexWidth]];
+  assign read_o         = !ended_q && (!word_valid_q || take) && half_valid_q[next_q[IndexWidth]];
   assign read_address_o = next_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       boot_q       <= 1'b0;
       word_valid_q <= 1'b0;
+      ended_q      <= 1'b0;
       half_valid_q <= '0;
       next_q       <= '0;
     end else begin
       boot_q       <= begin_i || (boot_q && push_o == '0);
       word_valid_q <= read_o || (word_valid_q && !take && !finished_o);
+      ended_q      <= ended_q || finished_o;
       if (read_o) begin
         next_q <= (next_q[IndexWidth-1:0] == LAST) ? {!next_q[IndexWidth], IndexWidth'(0)} : next_q + 1'b1;
         if (next_q[IndexWidth-1:0] == LAST) half_valid_q[next_q[IndexWidth]] <= 1'b0;
