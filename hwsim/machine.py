@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hwsim.compiler.program import OperandCounts, Program
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Codebook, Logarithmic, Terms, TwoScale, Uniform, storage_dtype
+from hwsim.formats import ChannelTwoScale, Codebook, Logarithmic, RowUniform, Terms, TwoScale, Uniform, storage_dtype
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -36,6 +36,7 @@ from hwsim.units.decoder_two_scale import decode_two_scale
 from hwsim.units.decoder_uniform import decode_uniform
 from hwsim.units.encoder_codebook import encode_codebook
 from hwsim.units.encoder_log import encode_log
+from hwsim.units.encoder_row import RowCodes, encode_rows
 from hwsim.units.encoder_two_scale import encode_two_scale
 from hwsim.units.im2col import im2col
 from hwsim.units.layernorm import layernorm
@@ -46,6 +47,11 @@ from hwsim.units.softmax import encode_uniform, softmax
 from hwsim.units.table import lookup
 
 Array = NDArray[np.integer[Any]]
+
+SIGNED_16 = Uniform(bits=16, signed=True)
+NO_EXPONENT = ChannelTwoScale(bits=8, exponent=0)
+HIGH_SHIFT = 8
+"""Of an outlier's high limb."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +72,8 @@ class _Image:
 
     tensors: dict[str, Array]
     counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    rows: dict[str, RowCodes] = field(default_factory=dict)
+    """By tensor with scales of its rows, what the row encoder made, outliers included."""
 
 
 class Machine:
@@ -163,10 +171,42 @@ class Machine:
         return im2col(cast("NDArray[np.uint8]", image.tensors[name]), layer.patch, class_row)
 
     def _linear(self, layer: Linear, image: _Image) -> Array:
+        if layer.input in image.rows:
+            return self._linear_of_rows(layer, image)
         rows = self._decoded(layer.name, layer.input, image.tensors[layer.input], image)
         acc = multiply(rows, self._array(layer.name, "weight"), self._style)
         bias, mult, shift = (self._array(layer.name, name) for name in ("bias", "mult", "shift"))
         return requantize(acc, bias, mult, shift, self._uniform(layer.output))
+
+    def _linear_of_rows(self, layer: Linear, image: _Image) -> Array:
+        """Inliers in ``depth`` steps, then the two limbs of each channel with an outlier."""
+        rows, arrays, fmt = image.rows[layer.input], self.network.row_arrays(layer.input), self._rows(layer.input)
+        inliers = rows.codes - arrays.zero_points[:, None]
+        channels = np.flatnonzero(rows.outliers.any(axis=0))
+        mantissa = np.concatenate([inliers, rows.high[:, channels], rows.low[:, channels]], axis=1, dtype=np.int16)
+        shift = np.zeros(mantissa.shape, np.uint8)
+        shift[:, : inliers.shape[1]] = fmt.exponent
+        shift[:, inliers.shape[1] : inliers.shape[1] + len(channels)] = HIGH_SHIFT
+        weight = self._array(layer.name, "weight")
+        columns = np.concatenate([weight, weight[:, channels], weight[:, channels]], axis=1)
+        acc = multiply(Terms(mantissa, shift), columns, self._style)
+        self._count_rows(layer.name, rows, inliers, fmt.exponent, image)
+        bias, mult, column_shift = (self._array(layer.name, name) for name in ("bias", "mult", "shift"))
+        return requantize(acc, bias, mult, column_shift, self._uniform(layer.output), arrays.multipliers)
+
+    def _count_rows(
+        self, instruction: str, rows: RowCodes, inliers: NDArray[np.int16], exponent: int, image: _Image
+    ) -> None:
+        """Count operands: a row tile takes two more steps for each channel with an outlier in one of its rows."""
+        counts = image.counts.setdefault(instruction, np.zeros(3, np.int64))
+        _count_operands(inliers.reshape(-1), np.full(inliers.size, exponent, np.uint8), counts)
+        step = self.program.config.array_rows
+        for first in range(0, len(inliers), step):
+            tile = slice(first, first + step)
+            channels = np.flatnonzero(rows.outliers[tile].any(axis=0))
+            for limbs, shift in ((rows.high, HIGH_SHIFT), (rows.low, 0)):
+                taken = limbs[tile][:, channels].reshape(-1)
+                _count_operands(taken, np.full(taken.size, shift, np.uint8), counts)
 
     def _attention_scores(self, layer: AttentionScores, image: _Image) -> Array:
         q, k, _ = _heads(image.tensors[layer.input], layer.heads)
@@ -219,6 +259,10 @@ class Machine:
     def _residual(self, layer: Residual, image: _Image) -> Array:
         branch = cast("NDArray[np.int16]", image.tensors[layer.branch])
         stream: Array
+        if isinstance(self.network.tensor(layer.output).format, Uniform):
+            stream = self._array(layer.name, "constant") if layer.skip is None else image.tensors[layer.skip]
+            total: Array = np.clip(stream.astype(np.int32) + branch, SIGNED_16.minimum, SIGNED_16.maximum)
+            return total.astype(np.int16)
         if layer.skip is None:
             stream = self._array(layer.name, "constant")
         else:
@@ -228,10 +272,25 @@ class Machine:
         return add_encode(stream, branch, layer.guard_bits, flags, fmt)
 
     def _layernorm(self, layer: LayerNorm, image: _Image) -> Array:
-        rows = cast("NDArray[np.int8]", image.tensors[layer.input][: layer.tokens])
-        flags, fmt = self.network.flags(layer.input), self._channel_two_scale(layer.input)
+        rows, old = image.tensors[layer.input][: layer.tokens], self.network.tensor(layer.input).format
+        if isinstance(old, ChannelTwoScale):
+            flags, fmt = self.network.flags(layer.input), old
+        else:
+            flags, fmt = np.zeros(rows.shape[1], np.uint8), NO_EXPONENT
         gamma, beta = self._array(layer.name, "gamma"), self._array(layer.name, "beta")
-        return layernorm(rows, flags, fmt, gamma, beta, layer.shift, layer.epsilon, self._uniform(layer.output))
+        out = self.network.tensor(layer.output).format
+        result = out if isinstance(out, Uniform) else SIGNED_16
+        values = layernorm(cast("NDArray[np.int8]", rows), flags, fmt, gamma, beta, layer.shift, layer.epsilon, result)
+        if not isinstance(out, RowUniform):
+            return values
+        arrays = self.network.row_arrays(layer.output)
+        assert layer.encode_shift is not None, "the network check asks for it"
+        encoded = encode_rows(
+            cast("NDArray[np.int16]", values), arrays.encode_multipliers, arrays.zero_points, layer.encode_shift,
+            out.exponent, layer.threshold, out.minimum, out.maximum,
+        )  # fmt: skip
+        image.rows[layer.output] = encoded
+        return encoded.codes.astype(storage_dtype(out))
 
     def _decoded(self, instruction: str, tensor: str, codes: Array, image: _Image) -> Terms:
         """Row operands of one product, counted."""
@@ -254,6 +313,11 @@ class Machine:
     def _uniform(self, tensor: str) -> Uniform:
         fmt = self.network.tensor(tensor).format
         assert isinstance(fmt, Uniform), f"{tensor}: the network check lets only a uniform format here"
+        return fmt
+
+    def _rows(self, tensor: str) -> RowUniform:
+        fmt = self.network.tensor(tensor).format
+        assert isinstance(fmt, RowUniform), f"{tensor}: only a row encoder makes rows with scales"
         return fmt
 
     def _channel_two_scale(self, tensor: str) -> ChannelTwoScale:

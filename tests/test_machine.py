@@ -10,8 +10,8 @@ from hwsim.compiler.program import Program
 from hwsim.config import AcceleratorConfig, load_preset
 from hwsim.errors import HwsimError
 from hwsim.machine import Machine
-from hwsim.network import Network
-from tests.oracle_network import forward
+from hwsim.network import Linear, Network
+from tests.oracle_network import forward, outliers
 from tests.random_network import random_images, random_network
 
 
@@ -32,6 +32,18 @@ def assert_equals_oracle(network: Network, images: np.ndarray, *overrides: str) 
 @pytest.mark.parametrize("seed", range(25))
 def test_every_tensor_of_a_random_network_equals_the_oracle(seed: int) -> None:
     network = random_network(seed)
+    assert_equals_oracle(network, random_images(network, 2, seed))
+
+
+ROWS = [(True, False), (False, True), (True, True)]
+
+
+@pytest.mark.parametrize(("row_scales", "wide_stream"), ROWS)
+@pytest.mark.parametrize("seed", range(10))
+def test_rows_of_their_own_scales_and_a_stream_of_16_bits_equal_the_oracle(
+    seed: int, row_scales: bool, wide_stream: bool
+) -> None:
+    network = random_network(seed, row_scales=row_scales, wide_stream=wide_stream)
     assert_equals_oracle(network, random_images(network, 2, seed))
 
 
@@ -88,6 +100,40 @@ def test_operand_counts_equal_a_count_in_the_trace() -> None:
         assert counts.zero == (mantissa == 0).sum()
         assert counts.small == ((mantissa != 0) & (shift == 0)).sum()
         assert counts.large == ((mantissa != 0) & (shift != 0)).sum()
+
+
+@pytest.mark.parametrize("rows", [1, 4, 16])
+def test_operand_counts_hold_the_steps_of_the_outliers(rows: int) -> None:
+    network = outlier_network()
+    image = random_images(network, 1, 0)
+    overrides = [f"array_rows={rows}"]
+    counts = Machine(compiled(network, *overrides)).run(image).operand_counts
+    limbs = outliers(network, image[0].tolist())
+    checked = 0
+    for layer in network.layers:
+        if not isinstance(layer, Linear) or layer.input not in limbs:
+            continue
+        tensor, depth = limbs[layer.input], network.tensor(layer.input).shape[1]
+        operands = len(tensor) * depth
+        for first in range(0, len(tensor), rows):
+            tile = tensor[first : first + rows]
+            steps = 2 * sum(any(row[channel][2] for row in tile) for channel in range(depth))
+            operands += len(tile) * steps
+        count = counts[layer.name]
+        assert count.zero + count.small + count.large == operands
+        checked += operands > len(tensor) * depth
+    assert checked
+
+
+def outlier_network() -> Network:
+    """A random network in which a few of many values are outliers."""
+    for seed in range(100):
+        network = random_network(seed, row_scales=True, size=12, patch=3, channels=12, heads=2)
+        limbs = outliers(network, random_images(network, 1, 0)[0].tolist())
+        shares = [sum(one[2] for row in tensor for one in row) / sum(map(len, tensor)) for tensor in limbs.values()]
+        if any(0.01 < share < 0.1 for share in shares):
+            return network
+    raise AssertionError("no such network")
 
 
 def test_operand_counts_add_up_to_the_operands_of_each_product() -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from math import prod
 from typing import NoReturn
 
-import numpy as np
-
 from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, pass_inputs, row_operand
-from hwsim.compiler.traffic import tensor_bits
+from hwsim.compiler.proof import operand_range
+from hwsim.compiler.traffic import plane_bits, tensor_bits
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale
+from hwsim.formats import RowUniform
 from hwsim.network import LayerNorm, Network, Residual, Softmax
 from hwsim.units.timing import SOFTMAX_COLUMNS_MAX
+
+ROWS_MAX = 1024
+"""Rows of the row table."""
 
 
 def check_limits(
@@ -59,7 +61,7 @@ def live_tensors(network: Network, passes: list[Pass]) -> list[list[str]]:
 
 def _working_set(network: Network, passes: list[Pass], config: AcceleratorConfig) -> None:
     for one, names in zip(passes, live_tensors(network, passes), strict=True):
-        sizes = {name: -(-tensor_bits(network, name) // 8) for name in names}
+        sizes = {name: -(-(tensor_bits(network, name) + plane_bits(network, name)) // 8) for name in names}
         if (total := sum(sizes.values())) > config.activation_buffer_bytes:
             parts = ", ".join(f"{name} {size}" for name, size in sizes.items())
             _refuse(
@@ -70,16 +72,12 @@ def _working_set(network: Network, passes: list[Pass], config: AcceleratorConfig
 
 def _row_operand(network: Network, layer: Product, config: AcceleratorConfig) -> None:
     name = row_operand(layer)
-    fmt = network.tensor(name).format
-    assert not isinstance(fmt, ChannelTwoScale), "the network check lets no residual tensor feed the array"
-    mantissa, shift = fmt.terms()
-    low, high = int(mantissa.min()), int(mantissa.max())
+    low, high, used = operand_range(network, name)
     if not _fits(low, high, config.mantissa_bits):
         _refuse(
             network, layer.name, f"reads {name}, whose mantissas run from {low} to {high}",
             f"mantissas of mantissa_bits = {config.mantissa_bits} signed bits",
         )  # fmt: skip
-    used = np.unique(shift[mantissa != 0]).tolist()
     if max(used) >= 1 << config.term_shift_bits:
         _refuse(
             network, layer.name, f"reads {name}, which shifts by {max(used)}",
@@ -87,6 +85,11 @@ def _row_operand(network: Network, layer: Product, config: AcceleratorConfig) ->
         )  # fmt: skip
     if config.pe_style == "two_accumulator" and len(set(used) - {0}) > 1:
         _refuse(network, layer.name, f"reads {name}, which shifts by {used}", "one nonzero shift for two_accumulator")
+    rows, fmt = network.tensor(name).shape[-2], network.tensor(name).format
+    if isinstance(fmt, RowUniform) and fmt.outliers and config.pe_style == "two_accumulator":
+        _refuse(network, layer.name, f"reads {name}, which has outliers", "none for two_accumulator")
+    if isinstance(fmt, RowUniform) and rows > ROWS_MAX:
+        _refuse(network, layer.name, f"reads {name}, which has {rows} rows with scales", f"at most {ROWS_MAX}")
 
 
 def _column_operand(network: Network, layer: Product, config: AcceleratorConfig) -> None:

@@ -7,7 +7,11 @@
 
 ``term = mantissa << shift``. The linear bound adds up all positive products apart from all negative ones, so it holds
 for every partial sum in any order, and for both sums of the two-accumulator style, whose large one is smaller still by
-its shift. The row sum is derived in ``docs/numerics.md``, and V by Popoviciu's inequality on variances.
+its shift. Where rows have outliers, each element counts with the larger of what an inlier and an outlier can add, so it
+holds for every pattern of outliers: the limbs of an outlier o add no more of one sign than o itself, rounded away from
+zero to a high limb where o is negative. With scales of rows ``|acc * m_t| <= |acc| * 2**15``, so 41 bits hold the sum
+with its eight guard bits, and 57 the product with M. The row sum is derived in ``docs/numerics.md``, and V by
+Popoviciu's inequality on variances.
 """
 
 from __future__ import annotations
@@ -21,11 +25,14 @@ import numpy as np
 from hwsim.compiler.lower import Pass, gemm_of
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.network import AttentionScores, AttentionValues, LayerNorm, Linear, Network
 
 RADICAND_BITS = 48
 PROBABILITY_ONE = 1 << 16
+OUTLIER_LIMIT = 1 << 15
+LIMB_SHIFT = 8
+LIMB = 1 << LIMB_SHIFT
 
 
 def accumulator_bounds(network: Network, passes: list[Pass], config: AcceleratorConfig) -> dict[str, int]:
@@ -59,13 +66,47 @@ def accumulator_bounds(network: Network, passes: list[Pass], config: Accelerator
 
 def linear_bound(network: Network, layer: Linear) -> int:
     """Largest over the columns of ``bound[n] + |bias[n]|``."""
-    low, high = term_range(network.tensor(layer.input).format)
+    low, high = linear_terms(network, layer.input)
     weight = network.arrays[f"{layer.name}.weight"].astype(np.int64)
     positive_weight, negative_weight = np.maximum(weight, 0).sum(1), np.maximum(-weight, 0).sum(1)
     bias = np.abs(network.arrays[f"{layer.name}.bias"].astype(np.int64))
     most = max(high, 0) * positive_weight + max(-low, 0) * negative_weight
     least = max(-low, 0) * positive_weight + max(high, 0) * negative_weight
     return int((np.maximum(most, least) + bias).max())
+
+
+def linear_terms(network: Network, tensor: str) -> tuple[int, int]:
+    """Most negative and most positive part of what one element can add, in units of a weight."""
+    fmt = network.tensor(tensor).format
+    if not isinstance(fmt, RowUniform):
+        return term_range(fmt)
+    low, high = row_mantissas(network, tensor, fmt)
+    low, high = low << fmt.exponent, high << fmt.exponent
+    maker = network.maker(tensor)
+    if fmt.outliers and isinstance(maker, LayerNorm) and maker.encode_shift is not None:
+        largest = int(network.row_arrays(tensor).encode_multipliers.max()) << 15
+        reach = min(OUTLIER_LIMIT, (largest >> (maker.encode_shift - fmt.exponent)) + 1)
+        low, high = min(low, (-reach // LIMB) * LIMB), max(high, LIMB - 1, min(reach, OUTLIER_LIMIT - 1))
+    return low, high
+
+
+def row_mantissas(network: Network, tensor: str, fmt: RowUniform) -> tuple[int, int]:
+    """Smallest and largest ``code - zero point`` of any row."""
+    zero_points = network.row_arrays(tensor).zero_points
+    return fmt.minimum - int(zero_points.max()), fmt.maximum - int(zero_points.min())
+
+
+def operand_range(network: Network, tensor: str) -> tuple[int, int, list[int]]:
+    """Smallest and largest mantissa of a row operand, and every shift of one that is not zero."""
+    fmt = network.tensor(tensor).format
+    if not isinstance(fmt, RowUniform):
+        assert not isinstance(fmt, ChannelTwoScale), "the network check lets no residual tensor feed the array"
+        mantissa, shift = fmt.terms()
+        return int(mantissa.min()), int(mantissa.max()), np.unique(shift[mantissa != 0]).tolist()
+    low, high = row_mantissas(network, tensor, fmt)
+    if not fmt.outliers:
+        return low, high, [fmt.exponent]
+    return min(low, -(LIMB // 2)), max(high, LIMB - 1), sorted({0, fmt.exponent, LIMB_SHIFT})
 
 
 def scores_bound(network: Network, layer: AttentionScores) -> int:
@@ -138,7 +179,7 @@ def _turns_up(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> boo
 
 def term_range(fmt: Format) -> tuple[int, int]:
     """Smallest and largest ``mantissa << shift`` of a row operand's codes."""
-    assert not isinstance(fmt, ChannelTwoScale), "the network check lets no residual tensor feed the array"
+    assert not isinstance(fmt, ChannelTwoScale | RowUniform), "the network check lets neither be a probability or q"
     mantissa, shift = fmt.terms()
     terms = mantissa.astype(np.int64) << shift
     return int(terms.min()), int(terms.max())
@@ -152,9 +193,10 @@ def largest_term(fmt: Format) -> int:
 
 def _prove_radicand(network: Network, layer: LayerNorm) -> None:
     spec = network.tensor(layer.input)
-    assert isinstance(spec.format, ChannelTwoScale)
-    shift = spec.format.exponent if network.flags(layer.input).any() else 0
-    spread = (spec.format.maximum - spec.format.minimum) << shift
+    assert isinstance(spec.format, ChannelTwoScale | Uniform)
+    spread = spec.format.maximum - spec.format.minimum
+    if isinstance(spec.format, ChannelTwoScale) and network.flags(layer.input).any():
+        spread <<= spec.format.exponent
     bound = (spec.shape[1] * spread) ** 2 // 4 + layer.epsilon
     if bound >= 1 << RADICAND_BITS:
         raise HwsimError(

@@ -6,7 +6,8 @@
 * DRAM is also read for the pixels, the constant of the embedding, and the parameters that the drain and the
   LayerNorm unit keep in registers: bias, multiplier and shift of each column, affine, flags, table. They pass through
   neither buffer. The logits are written to DRAM.
-* Softmax and LayerNorm read a row once and keep it inside the unit.
+* Softmax and LayerNorm read a row once and keep it inside the unit. Planes of outliers are written as a whole; how many
+  of their channels the array reads depends on the image and is not counted.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from math import prod
 from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, row_operand
 from hwsim.compiler.program import Traffic
 from hwsim.config import AcceleratorConfig
+from hwsim.formats import ChannelTwoScale, RowUniform
 from hwsim.network import AttentionScores, LayerNorm, Linear, Network, Residual, Table
 
 BIAS_BITS = 32
 GAMMA_BITS, BETA_BITS = 16, 32
 CONSTANT_BITS = 16
+LIMB_BITS = 8
+ROW_TABLE_BITS = 41
+"""m, E and z of a row."""
 
 
 @dataclass(kw_only=True)
@@ -56,7 +61,7 @@ def traffic(network: Network, one: Pass, config: AcceleratorConfig) -> Traffic:
     if one.output == network.manifest.logits:
         bits.dram_write_bits += tensor_bits(network, one.output)
     else:
-        bits.activation_write_bits += tensor_bits(network, one.output)
+        bits.activation_write_bits += tensor_bits(network, one.output) + plane_bits(network, one.output)
     return Traffic(**asdict(bits))
 
 
@@ -64,6 +69,13 @@ def tensor_bits(network: Network, name: str) -> int:
     """Bits of a tensor, its codes packed."""
     spec = network.tensor(name)
     return prod(spec.shape) * spec.format.bits
+
+
+def plane_bits(network: Network, name: str) -> int:
+    """Bits of the two planes of outliers beside a tensor."""
+    spec = network.tensor(name)
+    has_outliers = isinstance(spec.format, RowUniform) and spec.format.outliers
+    return 2 * LIMB_BITS * prod(spec.shape) if has_outliers else 0
 
 
 def _operands(network: Network, layer: Product, config: AcceleratorConfig, bits: _Bits) -> None:
@@ -86,7 +98,9 @@ def _parameter_bits(network: Network, one: Pass, config: AcceleratorConfig) -> i
     main, multiplier_bits = one.main, config.multiplier_bits + config.multiplier_shift_bits
     columns = network.tensor(main.output).shape[-1]
     if isinstance(main, LayerNorm):
-        return columns * (GAMMA_BITS + BETA_BITS + 1)
+        bits = columns * (GAMMA_BITS + BETA_BITS + 1)
+        out = network.tensor(main.output)
+        return bits + (out.shape[0] * ROW_TABLE_BITS if isinstance(out.format, RowUniform) else 0)
     if not isinstance(main, Product):
         return 0  # the table of exponentials is wired in
     bits = (main.heads if isinstance(main, AttentionScores) else columns) * multiplier_bits
@@ -97,5 +111,6 @@ def _parameter_bits(network: Network, one: Pass, config: AcceleratorConfig) -> i
         bits += entries * network.tensor(one.drain.output).format.bits
     if isinstance(one.drain, Residual):
         flag_maps = 1 if one.drain.skip is None else 2
-        bits += multiplier_bits + columns * flag_maps
+        if isinstance(network.tensor(one.drain.output).format, ChannelTwoScale):
+            bits += multiplier_bits + columns * flag_maps
     return bits
