@@ -125,11 +125,13 @@ package hws_pkg;
   localparam int ReadSoftmax = 3;
   localparam int ReadLayernorm = 4;
   localparam int ReadDma = 5;
-  localparam int WritePorts = 4;
+  localparam int WritePorts = 6;
   localparam int WriteDrain = 0;
   localparam int WriteSoftmax = 1;
   localparam int WriteLayernorm = 2;
-  localparam int WriteDma = 3;
+  localparam int WriteOutlierHigh = 3;  // limbs of outliers, in the cycles of LayerNorm's codes
+  localparam int WriteOutlierLow = 4;
+  localparam int WriteDma = 5;
   localparam int WeightSteps = {weight_steps};  // of one bank of the weight buffer
   localparam int WeightStepWidth = $clog2(WeightSteps);
   localparam int DramWidth = {dram_bits_per_cycle};

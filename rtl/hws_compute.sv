@@ -53,8 +53,13 @@ module hws_compute #(
   localparam int DrainWrite = hws_pkg::WriteDrain;
   localparam int SoftmaxWrite = hws_pkg::WriteSoftmax;
   localparam int LayernormWrite = hws_pkg::WriteLayernorm;
+  localparam int HighWrite = hws_pkg::WriteOutlierHigh;
+  localparam int LowWrite = hws_pkg::WriteOutlierLow;
+  // Places in an entry of the row table.
+  localparam int EncodeLsb = hws_pkg::RowMultiplierWidth;
+  localparam int ZeroPointLsb = EncodeLsb + hws_pkg::EncodeMultiplierWidth;
 
-  logic to_weights, to_parameters, to_table, to_layernorm, to_codebook;
+  logic to_weights, to_parameters, to_table, to_layernorm, to_codebook, to_rows;
   logic weight_read, weight_read_bank, parameter_read, parameter_read_bank;
   logic [hws_pkg::WeightStepWidth-1:0] weight_read_step;
   logic [hws_pkg::ArrayColumns*hws_pkg::WeightWidth-1:0] weight_read_data;
@@ -66,6 +71,16 @@ module hws_compute #(
   assign to_table = sink_valid_i && sink_target_i == 4'(hws_pkg::LoadTargetTable);
   assign to_layernorm = sink_valid_i && sink_target_i == 4'(hws_pkg::LoadTargetLayernorm);
   assign to_codebook = sink_valid_i && sink_target_i == 4'(hws_pkg::LoadTargetCodebook);
+  assign to_rows = sink_valid_i && sink_target_i == 4'(hws_pkg::LoadTargetRowMultipliers);
+
+  logic outlier_read, map_write;
+  logic [hws_pkg::RowTileWidth-1:0] outlier_read_tile;
+  logic [hws_pkg::BeatWidth-1:0] outlier_read_beat, map_beat;
+  logic [hws_pkg::LayernormLanes-1:0] outlier_read_bits, map_bits;
+  logic [hws_pkg::RowIndexWidth-1:0] row_index, map_row;
+  logic [hws_pkg::RowEntryWidth-1:0] row_entry;
+
+  assign {row_index, row_entry} = {sink_index_i[hws_pkg::RowIndexWidth-1:0], sink_data_i[hws_pkg::RowEntryWidth-1:0]};
 
   hws_gemm u_gemm (
     .clk_i,
@@ -107,6 +122,14 @@ module hws_compute #(
     .parameter_read_bank_o(parameter_read_bank),
     .parameter_read_group_o(parameter_read_group),
     .parameter_read_data_i(parameter_read_data),
+    .outlier_read_o(outlier_read),
+    .outlier_read_tile_o(outlier_read_tile),
+    .outlier_read_beat_o(outlier_read_beat),
+    .outlier_read_bits_i(outlier_read_bits),
+    .row_write_i(to_rows),
+    .row_index_i(row_index),
+    .row_multiplier_i(row_entry[EncodeLsb-1:0]),
+    .row_zero_point_i(row_entry[ZeroPointLsb+:hws_pkg::ZeroPointWidth]),
     .table_write_i(to_table),
     .table_address_i(sink_index_i[hws_pkg::TableAddressWidth-1:0]),
     .table_code_i(sink_data_i[CodeWidth-1:0]),
@@ -148,6 +171,10 @@ module hws_compute #(
     .start_ready_o(start_ready_o[hws_pkg::QueueLayernorm]),
     .instruction_i(instruction_i[hws_pkg::QueueLayernorm*Width+:Width]),
     .done_o(done_o[hws_pkg::QueueLayernorm]),
+    .row_write_i(to_rows),
+    .row_index_i(row_index),
+    .row_multiplier_i(row_entry[EncodeLsb+:hws_pkg::EncodeMultiplierWidth]),
+    .row_zero_point_i(row_entry[ZeroPointLsb+:hws_pkg::ZeroPointWidth]),
     .param_write_i(to_layernorm),
     .param_channel_i(sink_index_i[hws_pkg::ChannelBits-1:0]),
     .param_data_i(sink_data_i[63:0]),
@@ -163,7 +190,39 @@ module hws_compute #(
     .write_row_o(write_row_o[LayernormWrite*WordBits+:WordBits]),
     .write_rotate_o(write_rotate_o[LayernormWrite*WordBits+:WordBits]),
     .write_mask_o(write_mask_o[LayernormWrite*WordBytes+:WordBytes]),
-    .write_data_o(write_data_o[LayernormWrite*WordWidth+:WordWidth])
+    .write_data_o(write_data_o[LayernormWrite*WordWidth+:WordWidth]),
+    .plane_write_valid_o(write_valid_o[HighWrite]),
+    .high_write_address_o(write_address_o[HighWrite*AddressWidth+:AddressWidth]),
+    .high_write_data_o(write_data_o[HighWrite*WordWidth+:WordWidth]),
+    .low_write_address_o(write_address_o[LowWrite*AddressWidth+:AddressWidth]),
+    .low_write_data_o(write_data_o[LowWrite*WordWidth+:WordWidth]),
+    .map_write_o(map_write),
+    .map_row_o(map_row),
+    .map_beat_o(map_beat),
+    .map_bits_o(map_bits)
+  );
+
+  // The planes lie as the codes do.
+  assign write_valid_o[LowWrite] = write_valid_o[HighWrite];
+
+  for (genvar port = HighWrite; port <= LowWrite; port++) begin : gen_planes
+    assign write_skew_o[port] = write_skew_o[LayernormWrite];
+    assign write_row_o[port*WordBits+:WordBits] = write_row_o[LayernormWrite*WordBits+:WordBits];
+    assign write_rotate_o[port*WordBits+:WordBits] = write_rotate_o[LayernormWrite*WordBits+:WordBits];
+    assign write_mask_o[port*WordBytes+:WordBytes] = write_mask_o[LayernormWrite*WordBytes+:WordBytes];
+  end
+
+  hws_outlier_map u_outliers (
+    .clk_i,
+    .rst_ni,
+    .write_i(map_write),
+    .write_row_i(map_row),
+    .write_beat_i(map_beat),
+    .write_bits_i(map_bits),
+    .read_i(outlier_read),
+    .read_tile_i(outlier_read_tile),
+    .read_beat_i(outlier_read_beat),
+    .read_bits_o(outlier_read_bits)
   );
 
   hws_weight_buffer u_weights (

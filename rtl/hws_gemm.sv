@@ -57,6 +57,14 @@ module hws_gemm #(
   output      logic                                     parameter_read_bank_o,
   output      logic [                   GroupWidth-1:0] parameter_read_group_o,
   input  wire logic [Lanes*hws_pkg::ParameterWidth-1:0] parameter_read_data_i,
+  output      logic                                     outlier_read_o,
+  output      logic [        hws_pkg::RowTileWidth-1:0] outlier_read_tile_o,
+  output      logic [           hws_pkg::BeatWidth-1:0] outlier_read_beat_o,
+  input  wire logic [      hws_pkg::LayernormLanes-1:0] outlier_read_bits_i,
+  input  wire logic                                     row_write_i,
+  input  wire logic [       hws_pkg::RowIndexWidth-1:0] row_index_i,
+  input  wire logic [  hws_pkg::RowMultiplierWidth-1:0] row_multiplier_i,
+  input  wire logic [      hws_pkg::ZeroPointWidth-1:0] row_zero_point_i,
   input  wire logic                                     table_write_i,
   input  wire logic [   hws_pkg::TableAddressWidth-1:0] table_address_i,
   input  wire logic [           hws_pkg::CodeWidth-1:0] table_code_i,
@@ -71,7 +79,8 @@ module hws_gemm #(
   localparam int ColumnsWidth = $clog2(Columns + 1);
 
   logic [hws_pkg::InstructionWidth-1:0] instruction;
-  logic step_valid, step_last, take;
+  logic step_valid, step_last, step_outlier, step_low, take;
+  logic [hws_pkg::RowTileWidth-1:0] step_tile;
   logic [RowsWidth-1:0] step_rows;
   logic [ColumnsWidth-1:0] step_columns;
   logic array_valid, array_last, sum_valid, unused_array_ready, unused_sum_last;
@@ -97,7 +106,14 @@ module hws_gemm #(
     .step_last_o(step_last),
     .step_rows_o(step_rows),
     .step_columns_o(step_columns),
+    .step_outlier_o(step_outlier),
+    .step_low_o(step_low),
+    .step_tile_o(step_tile),
     .take_o(take),
+    .outlier_read_o,
+    .outlier_read_tile_o,
+    .outlier_read_beat_o,
+    .outlier_read_bits_i,
     .row_read_valid_o,
     .row_read_address_o,
     .row_read_rotate_o,
@@ -118,10 +134,16 @@ module hws_gemm #(
     .codebook_code_i,
     .codebook_mantissa_i,
     .codebook_shift_i,
+    .row_write_i,
+    .row_index_i,
+    .row_zero_point_i,
     .instruction_i(instruction),
     .step_valid_i(step_valid),
     .step_last_i(step_last),
     .step_weights_i(weight_read_o),
+    .step_outlier_i(step_outlier),
+    .step_low_i(step_low),
+    .step_tile_i(step_tile),
     .step_rows_i(step_rows),
     .step_columns_i(step_columns),
     .row_data_i(row_read_data_i[Rows*hws_pkg::CodeWidth-1:0]),
@@ -174,6 +196,9 @@ module hws_gemm #(
     .write_rotate_o,
     .write_mask_o,
     .write_data_o,
+    .row_write_i,
+    .row_index_i,
+    .row_multiplier_i,
     .table_write_i,
     .table_address_i,
     .table_code_i

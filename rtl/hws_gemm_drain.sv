@@ -41,6 +41,9 @@ module hws_gemm_drain #(
   output      logic [                     WordBits-1:0] write_rotate_o,
   output      logic [                    WordBytes-1:0] write_mask_o,
   output      logic [                  WordBytes*8-1:0] write_data_o,
+  input  wire logic                                     row_write_i,
+  input  wire logic [       hws_pkg::RowIndexWidth-1:0] row_index_i,
+  input  wire logic [  hws_pkg::RowMultiplierWidth-1:0] row_multiplier_i,
   input  wire logic                                     table_write_i,
   input  wire logic [   hws_pkg::TableAddressWidth-1:0] table_address_i,
   input  wire logic [           hws_pkg::CodeWidth-1:0] table_code_i
@@ -76,17 +79,21 @@ module hws_gemm_drain #(
   assign halfwords         = descriptor_q[hws_pkg::GemmOutHalfwordsLsb];
 
   // Parameters of the word's columns. Words are row-major and tiles whole, so the groups of columns come round and round.
+  logic group_end;
   logic [GroupWidth-1:0] group_q;
+  logic [hws_pkg::RowMultiplierWidth-1:0] row_multiplier;
+  logic [15:0] rows;
   logic [Lanes*hws_pkg::AccWidth-1:0] acc_q;
   logic [Lanes*OutWidth-1:0] result, result_q;
 
+  assign group_end              = group_q == GroupWidth'(Groups - 1);
   assign parameter_read_o       = in_valid_i;
   assign parameter_read_bank_o  = descriptor_q[hws_pkg::GemmBankLsb];
   assign parameter_read_group_o = group_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) group_q <= '0;
-    else if (in_valid_i) group_q <= (group_q == GroupWidth'(Groups - 1)) ? '0 : group_q + 1'b1;
+    else if (in_valid_i) group_q <= group_end ? '0 : group_q + 1'b1;
   end
 
   always_ff @(posedge clk_i) begin
@@ -94,13 +101,26 @@ module hws_gemm_drain #(
     if (valid_q[WriteStage-1]) result_q <= result;
   end
 
+  hws_row_multipliers u_row_multipliers (
+    .clk_i,
+    .write_i(row_write_i),
+    .write_row_i(row_index_i),
+    .write_multiplier_i(row_multiplier_i),
+    .load_i(take_q),
+    .first_row_i(descriptor_q[hws_pkg::GemmRowFirstLsb+:16]),
+    .rows_i(rows),
+    .read_i(in_valid_i),
+    .row_end_i(group_end),
+    .multiplier_o(row_multiplier)
+  );
+
   hws_drain_path #(
     .Lanes(Lanes)
   ) u_path (
     .clk_i,
     .rst_ni,
     .operation_i(operation),
-    .row_scales_i(1'b0),
+    .row_scales_i(descriptor_q[hws_pkg::GemmRowScalesLsb]),
     .zero_point_i(descriptor_q[hws_pkg::GemmZeroPointLsb+:OutWidth]),
     .lo_i(descriptor_q[hws_pkg::GemmLoLsb+:OutWidth]),
     .hi_i(descriptor_q[hws_pkg::GemmHiLsb+:OutWidth]),
@@ -116,14 +136,14 @@ module hws_gemm_drain #(
     .table_code_i,
     .in_valid_i(valid_q[1]),
     .in_acc_i(acc_q),
-    .in_row_multiplier_i('0),
+    .in_row_multiplier_i(row_multiplier),
     .in_parameters_i(parameter_read_data_i),
     .in_skip_i(skip_read_data_i),
     .out_data_o(result)
   );
 
   // Places.
-  logic [15:0] rows, columns, out_row, out_channel;
+  logic [15:0] columns, out_row, out_channel;
   logic skip_inside, write_inside, last;
 
   assign rows        = descriptor_q[hws_pkg::GemmRowsLsb+:16];

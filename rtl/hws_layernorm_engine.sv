@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// LayerNorm engine: residual rows from the activation buffer through hws_layernorm, codes of the result back.
+// LayerNorm engine: residual rows from the activation buffer through hws_layernorm and hws_encoder_row, codes back.
 //
 //   residual r, result r:  codes in blocks, rows in_row + r and out_row + r of the tensors at in_base and out_base
 //
 // A beat is Lanes codes, read and written; of the unit's 16-bit result the low 8 bits are written, so lo and hi are those of
-// an 8-bit code; codes beyond the last channel are 0.
+// an 8-bit code; codes beyond the last channel are 0. With row_encode, lo and hi are those of hws_encoder_row, and row r has
+// the entry out_row + r of the row table; with outliers, limbs go to two planes in the cycle of the codes, bits to the map.
 // Parameters: one channel a cycle, gamma 16, beta 32, flag 1, from bit 0 of param_data_i, while no instruction runs.
 // The reads run ahead of hws_layernorm as far as hws_read_queue has places, so it never waits for a beat of a row.
-// Start in cycle s: first read in s + 1, first beat at hws_layernorm in s + 3, its beats at the write port a cycle later.
+// Start in cycle s: first read in s + 1, first beat at hws_layernorm in s + 3, its beats at the write port 2 cycles later.
 //   done = s + LAYERNORM_ENGINE + layernorm_cycles(rows, channels)        hwsim/timing/layernorm_engine.py
 // One instruction at a time; start_ready_o is high again in the cycle after done_o.
 `default_nettype none
@@ -20,6 +21,10 @@ module hws_layernorm_engine #(
   output      logic                                   start_ready_o,
   input  wire logic [  hws_pkg::InstructionWidth-1:0] instruction_i,
   output      logic                                   done_o,
+  input  wire logic                                   row_write_i,
+  input  wire logic [     hws_pkg::RowIndexWidth-1:0] row_index_i,
+  input  wire logic [hws_pkg::EncodeMultiplierWidth-1:0] row_multiplier_i,
+  input  wire logic [    hws_pkg::ZeroPointWidth-1:0] row_zero_point_i,
   input  wire logic                                   param_write_i,
   input  wire logic [       hws_pkg::ChannelBits-1:0] param_channel_i,
   input  wire logic [                           63:0] param_data_i,
@@ -35,7 +40,16 @@ module hws_layernorm_engine #(
   output      logic [          hws_pkg::WordBits-1:0] write_row_o,
   output      logic [          hws_pkg::WordBits-1:0] write_rotate_o,
   output      logic [         hws_pkg::WordBytes-1:0] write_mask_o,
-  output      logic [       hws_pkg::WordBytes*8-1:0] write_data_o
+  output      logic [       hws_pkg::WordBytes*8-1:0] write_data_o,
+  output      logic                                   plane_write_valid_o,
+  output      logic [hws_pkg::BufferAddressWidth-1:0] high_write_address_o,
+  output      logic [       hws_pkg::WordBytes*8-1:0] high_write_data_o,
+  output      logic [hws_pkg::BufferAddressWidth-1:0] low_write_address_o,
+  output      logic [       hws_pkg::WordBytes*8-1:0] low_write_data_o,
+  output      logic                                   map_write_o,
+  output      logic [     hws_pkg::RowIndexWidth-1:0] map_row_o,
+  output      logic [         hws_pkg::BeatWidth-1:0] map_beat_o,
+  output      logic [                      Lanes-1:0] map_bits_o
 );
   localparam int AddressWidth = hws_pkg::BufferAddressWidth;
   localparam int CountWidth = hws_pkg::LayernormChannelsWidth;
@@ -43,13 +57,14 @@ module hws_layernorm_engine #(
   localparam int OutWidth = hws_pkg::OutWidth;
   localparam int CodesWidth = Lanes * CodeWidth;
   localparam int GammaWidth = hws_pkg::GammaWidth;
+  localparam logic [OutWidth-1:0] LOWEST = {1'b1, {(OutWidth - 1) {1'b0}}};
   localparam int FlagBit = GammaWidth + hws_pkg::BetaWidth;
 
   logic start, busy_q, reading_q;
   logic [CountWidth-1:0] rows, channels;
   logic read_space, read_last, write_last;
-  logic residual_valid, residual_ready, result_valid, unused_row_last, write_valid_q;
-  logic [CodesWidth-1:0] residuals, codes, codes_q;
+  logic residual_valid, residual_ready, result_valid, unused_row_last, write_valid, encode;
+  logic [CodesWidth-1:0] residuals, codes;
   logic [Lanes*OutWidth-1:0] results;
   logic [Lanes-1:0] param_write;
   logic unused_bits;
@@ -62,33 +77,30 @@ module hws_layernorm_engine #(
 
   assign start         = start_valid_i && !busy_q;
   assign start_ready_o = !busy_q;
-  assign done_o        = write_valid_q && write_last;
+  assign done_o        = write_valid && write_last;
   assign rows          = instruction_i[hws_pkg::LayernormRowsLsb+:CountWidth];
   assign channels      = instruction_i[hws_pkg::LayernormChannelsLsb+:CountWidth];
   assign read_valid_o  = reading_q && read_space;
-  assign write_valid_o = write_valid_q;
+  assign write_valid_o = write_valid;
   assign write_mask_o  = hws_pkg::WordBytes'({Lanes{1'b1}});
-  assign write_data_o  = (hws_pkg::WordBytes * 8)'(codes_q);
-  assign unused_bits   = ^{instruction_i, read_data_i, results, param_data_i};
+  assign write_data_o  = (hws_pkg::WordBytes * 8)'(codes);
+  assign unused_bits   = ^{instruction_i, read_data_i, param_data_i};
 
   for (genvar lane = 0; lane < Lanes; lane++) begin : gen_lanes
-    assign codes[lane*CodeWidth+:CodeWidth] = results[lane*OutWidth+:CodeWidth];
     assign param_write[lane] = param_write_i && param_channel_i % hws_pkg::ChannelBits'(Lanes) == lane;
   end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      busy_q        <= 1'b0;
-      reading_q     <= 1'b0;
-      write_valid_q <= 1'b0;
+      busy_q    <= 1'b0;
+      reading_q <= 1'b0;
     end else begin
-      busy_q        <= start || (busy_q && !done_o);
-      reading_q     <= start || (reading_q && !(read_valid_o && read_last));
-      write_valid_q <= result_valid;
+      busy_q    <= start || (busy_q && !done_o);
+      reading_q <= start || (reading_q && !(read_valid_o && read_last));
     end
   end
 
-  // The rest needs no reset: busy_q guards the settings, write_valid_q the codes.
+  // The rest needs no reset: busy_q guards the settings.
   always_ff @(posedge clk_i) begin
     if (start) begin
       channels_q <= hws_pkg::ChannelCountWidth'(channels);
@@ -98,7 +110,6 @@ module hws_layernorm_engine #(
       hi_q       <= instruction_i[hws_pkg::LayernormHiLsb+:hws_pkg::LayernormHiWidth];
       epsilon_q  <= instruction_i[hws_pkg::LayernormEpsilonLsb+:hws_pkg::LayernormEpsilonWidth];
     end
-    codes_q <= codes;
   end
 
   hws_buffer_cursor #(
@@ -141,8 +152,8 @@ module hws_layernorm_engine #(
     .exponent_i(exponent_q),
     .epsilon_i(epsilon_q),
     .shift_i(shift_q),
-    .lo_i(lo_q),
-    .hi_i(hi_q),
+    .lo_i(encode ? LOWEST : lo_q),
+    .hi_i(encode ? ~LOWEST : hi_q),
     .param_write_i(param_write),
     .param_beat_i(hws_pkg::BeatWidth'(param_channel_i / hws_pkg::ChannelBits'(Lanes))),
     .param_gamma_i(param_data_i[GammaWidth-1:0]),
@@ -157,6 +168,34 @@ module hws_layernorm_engine #(
     .out_last_o(unused_row_last)
   );
 
+  hws_layernorm_encode #(
+    .Lanes(Lanes)
+  ) u_encode (
+    .clk_i,
+    .rst_ni,
+    .start_i(start),
+    .instruction_i,
+    .row_write_i,
+    .row_index_i,
+    .row_multiplier_i,
+    .row_zero_point_i,
+    .encode_o(encode),
+    .in_valid_i(result_valid),
+    .in_value_i(results),
+    .out_valid_o(write_valid),
+    .out_code_o(codes),
+    .out_address_i(write_address_o),
+    .plane_write_valid_o,
+    .high_write_address_o,
+    .high_write_data_o,
+    .low_write_address_o,
+    .low_write_data_o,
+    .map_write_o,
+    .map_row_o,
+    .map_beat_o,
+    .map_bits_o
+  );
+
   hws_buffer_cursor #(
     .Lanes(Lanes)
   ) u_write_cursor (
@@ -167,7 +206,7 @@ module hws_layernorm_engine #(
     .first_row_i(instruction_i[hws_pkg::LayernormOutRowLsb+:16]),
     .rows_i(rows),
     .columns_i(channels),
-    .advance_i(write_valid_q),
+    .advance_i(write_valid),
     .address_o(write_address_o),
     .skew_o(write_skew_o),
     .row_o(write_row_o),

@@ -3,8 +3,8 @@
 //
 //   value = mantissa << shift          docs/numerics.md, "Formats"
 //
-// kind_i: OPERAND_KINDS of hwsim/isa.py. bits_i, exponent_i, signed_i and zero_point_i mean what each decoder says; they
-// and kind_i belong to the codes of the same cycle, so that two instructions may follow each other without a gap.
+// kind_i: OPERAND_KINDS of hwsim/isa.py. bits_i, exponent_i, signed_i and zero_points_i mean what each decoder says;
+// they and kind_i belong to the codes of the same cycle, so that two instructions may follow each other without a gap.
 // Rigid: the array always takes what comes. Latency: 1 cycle (the decoders' output registers).
 `default_nettype none
 module hws_row_decoder #(
@@ -20,7 +20,7 @@ module hws_row_decoder #(
   input  wire logic [                              3:0] bits_i,
   input  wire logic [      hws_pkg::TermShiftWidth-1:0] exponent_i,
   input  wire logic                                    signed_i,
-  input  wire logic [      hws_pkg::ZeroPointWidth-1:0] zero_point_i,
+  input  wire logic [Lanes*hws_pkg::ZeroPointWidth-1:0] zero_points_i,
   input  wire logic                                    in_valid_i,
   input  wire logic [     Lanes*hws_pkg::CodeWidth-1:0] in_code_i,
   output      logic                                    out_valid_o,
@@ -53,7 +53,8 @@ module hws_row_decoder #(
     .clk_i,
     .rst_ni,
     .signed_i,
-    .zero_point_i,
+    .shift_i(exponent_i),
+    .zero_points_i,
     .in_valid_i(in_valid_i && select[Uniform]),
     .in_ready_o(unused_ready[Uniform]),
     .in_code_i,

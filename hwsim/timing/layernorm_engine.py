@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hwsim.config import AcceleratorConfig
-from hwsim.units.timing import layernorm_cycles
+from hwsim.units.timing import ROW_ENCODER_STAGES, layernorm_cycles
 
-LAYERNORM_ENGINE = 3
-"""Start to the first read 1, the activation buffer 2, and 1 from the unit's last beat to the write port, less 1 because
-``layernorm_cycles`` counts the first cycle and the last."""
+LAYERNORM_ENGINE = 2 + ROW_ENCODER_STAGES
+"""Start to the first read 1, the activation buffer 2, and the row encoder, whose output is at the write port, less 1
+because ``layernorm_cycles`` counts the first cycle and the last."""
 
 
 def layernorm_done(start: int, rows: int, channels: int, config: AcceleratorConfig) -> int:

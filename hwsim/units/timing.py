@@ -38,6 +38,8 @@ SOFTMAX_EXPONENT_STAGES = 5
 ENCODER_STAGES = 1
 CODEBOOK_ENCODER_STAGES = 8
 """A bit of the code a stage. ``hws_softmax_encoder`` takes as long for every format."""
+ROW_ENCODER_STAGES = 2
+"""Product, round and clamp: of every code behind LayerNorm, whether it has a row scale or not."""
 SOFTMAX_NORMALISE_STAGES = 3 + CODEBOOK_ENCODER_STAGES
 """Buffer read, times reciprocal, round, encode."""
 TABLE_STAGES = 1
@@ -63,6 +65,11 @@ def encoder_cycles(items: int) -> int:
 def codebook_encoder_cycles(items: int) -> int:
     """Cycles of the codebook encoder behind softmax for a stream of words, whatever the number of bits."""
     return _stream_cycles(items, CODEBOOK_ENCODER_STAGES)
+
+
+def row_encoder_cycles(items: int) -> int:
+    """Cycles of the row encoder behind LayerNorm for a stream of words."""
+    return _stream_cycles(items, ROW_ENCODER_STAGES)
 
 
 def table_cycles(items: int) -> int:

@@ -1,4 +1,4 @@
-// mantissa = code - zero_point, shift = 0, of the code that was accepted; output stable while stalled.
+// mantissa = code - zero_point, shift = e, of the code that was accepted; output stable while stalled.
 module formal_decoder_uniform (
   input wire logic clk_i,
   input wire logic in_valid,
@@ -7,6 +7,7 @@ module formal_decoder_uniform (
 );
   (* anyconst *) logic is_signed;
   (* anyconst *) logic signed [8:0] zero_point;
+  (* anyconst *) logic [3:0] exponent;
   logic rst_n = 1'b0;
   logic valid = 1'b0;
   logic [7:0] code;
@@ -19,7 +20,8 @@ module formal_decoder_uniform (
     .clk_i,
     .rst_ni(rst_n),
     .signed_i(is_signed),
-    .zero_point_i(zero_point),
+    .shift_i(exponent),
+    .zero_points_i(zero_point),
     .in_valid_i(in_valid),
     .in_ready_o(in_ready),
     .in_code_i(in_code),
@@ -40,7 +42,7 @@ module formal_decoder_uniform (
       if (in_ready) valid <= in_valid;
       if (in_valid && in_ready) code <= in_code;
       exact = is_signed && code >= 128 ? code - 256 : code;
-      if (valid) assert (mantissa == exact - zero_point && shift == 0);
+      if (valid) assert (mantissa == exact - zero_point && shift == exponent);
     end
   end
 endmodule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import cocotb
@@ -17,18 +18,33 @@ CODE_BITS = 8
 ZERO_POINT_BITS = 9
 
 
-def decoder_case(name: str, fmt: Uniform, codes: list[int]) -> Case:
+def decoder_case(name: str, fmt: Uniform, codes: list[int], shift: int = 0) -> Case:
     """Codes in order, ``array_rows`` a word, the last word filled up with zero points."""
     rows = CONFIG.array_rows
     codes = codes + [fmt.zero_point] * (-len(codes) % rows)
     words, expected = [], []
     for i in range(0, len(codes), rows):
         group = codes[i : i + rows]
-        mantissas, shifts = zip(*(oracle.decode(code, fmt) for code in group), strict=True)
+        mantissas = [oracle.decode(code, fmt)[0] for code in group]
         words.append((pack(group, CODE_BITS),))
-        expected.append((pack(mantissas, CONFIG.mantissa_bits), pack(shifts, CONFIG.term_shift_bits)))
-    settings = {"signed_i": int(fmt.signed), "zero_point_i": pack([fmt.zero_point], ZERO_POINT_BITS)}
-    return Case(name, words, expected, decoder_cycles(len(words)), settings)
+        expected.append((pack(mantissas, CONFIG.mantissa_bits), pack([shift] * rows, CONFIG.term_shift_bits)))
+    settings = {"signed_i": int(fmt.signed), "zero_points_i": pack([fmt.zero_point] * rows, ZERO_POINT_BITS)}
+    return Case(name, words, expected, decoder_cycles(len(words)), settings | {"shift_i": shift})
+
+
+def row_zeros_case(seed: int) -> Case:
+    """Every lane has a zero point of its own."""
+    rng, rows = random.Random(seed), CONFIG.array_rows
+    formats = [Uniform(bits=8, signed=True, zero_point=rng.randrange(-128, 128)) for _ in range(rows)]
+    words, expected = [], []
+    for _ in range(50):
+        codes = [rng.randrange(-128, 128) for _ in range(rows)]
+        mantissas = [oracle.decode(code, fmt)[0] for code, fmt in zip(codes, formats, strict=True)]
+        words.append((pack(codes, CODE_BITS),))
+        expected.append((pack(mantissas, CONFIG.mantissa_bits), pack([3] * rows, CONFIG.term_shift_bits)))
+    zero_points = pack([fmt.zero_point for fmt in formats], ZERO_POINT_BITS)
+    settings = {"signed_i": 1, "zero_points_i": zero_points, "shift_i": 3}
+    return Case("a zero point a lane", words, expected, decoder_cycles(len(words)), settings)
 
 
 def cases_decoder_uniform() -> list[Case]:
@@ -39,7 +55,7 @@ def cases_decoder_uniform() -> list[Case]:
             fmt = Uniform(bits=8, signed=signed, zero_point=zero_point)
             cases.append(decoder_case(f"{fmt}", fmt, list(range(fmt.minimum, fmt.maximum + 1))))
     narrow = Uniform(bits=4, signed=True, zero_point=-3)
-    return [*cases, decoder_case("4 bits", narrow, list(range(-8, 8)))]
+    return [*cases, decoder_case("4 bits", narrow, list(range(-8, 8)), 15), row_zeros_case(4)]
 
 
 async def started(dut: Any) -> Stream:

@@ -227,7 +227,7 @@ async def reset(dut: Any) -> None:
     """Two cycles; afterwards both engines are ready."""
     dut.rst_ni.value = 0
     for name in ("softmax_valid_i", "layernorm_valid_i", "param_write_i", "threshold_write_i", "read_valid_i",
-                 "write_valid_i"):  # fmt: skip
+                 "write_valid_i", "row_write_i", "map_read_i"):  # fmt: skip
         getattr(dut, name).value = 0
     for _ in range(2):
         await FallingEdge(dut.clk_i)
@@ -237,7 +237,7 @@ async def reset(dut: Any) -> None:
 
 async def started(dut: Any) -> None:
     for name in ("softmax_instruction_i", "layernorm_instruction_i", "param_channel_i", "param_data_i",
-                 "threshold_index_i", "threshold_i",
+                 "threshold_index_i", "threshold_i", "row_index_i", "row_entry_i", "map_tile_i", "map_beat_i",
                  "read_address_i", "write_address_i", "write_data_i"):  # fmt: skip
         getattr(dut, name).value = unknown(len(getattr(dut, name)))
     cocotb.start_soon(Clock(dut.clk_i, 10, "ns").start(start_high=False))

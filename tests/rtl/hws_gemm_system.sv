@@ -2,7 +2,7 @@
 // The GEMM engine with its memories for a bench, which loads and reads the memories through ports of its own.
 //
 // Activation buffer: load_* writes the bytes of a word that the mask names, look_* reads a word (data two cycles later).
-// write_valid_o, write_address_o: the engine's write port.
+// Outlier map: map_* writes it as LayerNorm does. write_valid_o, write_address_o: the engine's write port.
 `default_nettype none
 module hws_gemm_system #(
   localparam int AddressWidth = hws_pkg::BufferAddressWidth,
@@ -37,6 +37,13 @@ module hws_gemm_system #(
   input  wire logic                                  parameter_write_bank_i,
   input  wire logic [                EntryWidth-1:0] parameter_write_entry_i,
   input  wire logic [   hws_pkg::ParameterWidth-1:0] parameter_write_data_i,
+  input  wire logic                                  row_write_i,
+  input  wire logic [    hws_pkg::RowIndexWidth-1:0] row_index_i,
+  input  wire logic [    hws_pkg::RowEntryWidth-1:0] row_entry_i,
+  input  wire logic                                  map_write_i,
+  input  wire logic [    hws_pkg::RowIndexWidth-1:0] map_row_i,
+  input  wire logic [        hws_pkg::BeatWidth-1:0] map_beat_i,
+  input  wire logic [   hws_pkg::LayernormLanes-1:0] map_bits_i,
   input  wire logic                                  table_write_i,
   input  wire logic [hws_pkg::TableAddressWidth-1:0] table_address_i,
   input  wire logic [        hws_pkg::CodeWidth-1:0] table_code_i,
@@ -59,6 +66,26 @@ module hws_gemm_system #(
   logic [Columns*hws_pkg::WeightWidth-1:0] weight_read_data;
   logic [GroupWidth-1:0] parameter_read_group;
   logic [Lanes*hws_pkg::ParameterWidth-1:0] parameter_read_data;
+
+  logic outlier_read, unused_entry;
+  logic [hws_pkg::RowTileWidth-1:0] outlier_read_tile;
+  logic [hws_pkg::BeatWidth-1:0] outlier_read_beat;
+  logic [hws_pkg::LayernormLanes-1:0] outlier_read_bits;
+
+  assign unused_entry = ^row_entry_i;  // LayerNorm's part
+
+  hws_outlier_map u_outliers (
+    .clk_i,
+    .rst_ni,
+    .write_i(map_write_i),
+    .write_row_i(map_row_i),
+    .write_beat_i(map_beat_i),
+    .write_bits_i(map_bits_i),
+    .read_i(outlier_read),
+    .read_tile_i(outlier_read_tile),
+    .read_beat_i(outlier_read_beat),
+    .read_bits_o(outlier_read_bits)
+  );
 
   hws_gemm u_gemm (
     .clk_i,
@@ -100,6 +127,14 @@ module hws_gemm_system #(
     .parameter_read_bank_o(parameter_read_bank),
     .parameter_read_group_o(parameter_read_group),
     .parameter_read_data_i(parameter_read_data),
+    .outlier_read_o(outlier_read),
+    .outlier_read_tile_o(outlier_read_tile),
+    .outlier_read_beat_o(outlier_read_beat),
+    .outlier_read_bits_i(outlier_read_bits),
+    .row_write_i,
+    .row_index_i,
+    .row_multiplier_i(row_entry_i[hws_pkg::RowMultiplierWidth-1:0]),
+    .row_zero_point_i(row_entry_i[hws_pkg::RowEntryWidth-1-:hws_pkg::ZeroPointWidth]),
     .table_write_i,
     .table_address_i,
     .table_code_i,

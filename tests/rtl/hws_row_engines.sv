@@ -2,7 +2,7 @@
 // Softmax and LayerNorm engines on an activation buffer for their bench, which loads and reads the buffer through a port
 // of its own.
 //
-// active_o: {LayerNorm writes, reads, softmax writes, reads} in this cycle. Words of the bench: skew 0, no rotation.
+// map_*: a read of the outlier map, its bits a cycle later. active_o: {LayerNorm writes, reads, softmax writes, reads} in this cycle. Words of the bench: skew 0, no rotation.
 `default_nettype none
 module hws_row_engines (
   input  wire logic                                   clk_i,
@@ -18,6 +18,13 @@ module hws_row_engines (
   input  wire logic                                   threshold_write_i,
   input  wire logic [         hws_pkg::CodeWidth-1:0] threshold_index_i,
   input  wire logic [  hws_pkg::ProbabilityWidth-1:0] threshold_i,
+  input  wire logic                                   row_write_i,
+  input  wire logic [     hws_pkg::RowIndexWidth-1:0] row_index_i,
+  input  wire logic [     hws_pkg::RowEntryWidth-1:0] row_entry_i,
+  input  wire logic                                   map_read_i,
+  input  wire logic [      hws_pkg::RowTileWidth-1:0] map_tile_i,
+  input  wire logic [         hws_pkg::BeatWidth-1:0] map_beat_i,
+  output      logic [    hws_pkg::LayernormLanes-1:0] map_bits_o,
   input  wire logic                                   param_write_i,
   input  wire logic [       hws_pkg::ChannelBits-1:0] param_channel_i,
   input  wire logic [                           63:0] param_data_i,
@@ -34,12 +41,46 @@ module hws_row_engines (
   localparam int WordBits = hws_pkg::WordBits;
   localparam int WordBytes = hws_pkg::WordBytes;
   localparam int Ports = 3;  // softmax, LayerNorm, bench
+  localparam int Writers = Ports + 2;  // and LayerNorm's planes
+  localparam int EncodeLsb = hws_pkg::RowMultiplierWidth;
 
-  logic [Ports-1:0] read_valid, read_skew, write_valid, write_skew;
-  logic [Ports*AddressWidth-1:0] read_address, write_address;
-  logic [Ports*WordBits-1:0] read_row, read_rotate, write_row, write_rotate;
-  logic [Ports*WordBytes-1:0] write_mask;
-  logic [Ports*WordBytes*8-1:0] read_data, write_data;
+  logic [Ports-1:0] read_valid, read_skew;
+  logic [Ports*AddressWidth-1:0] read_address;
+  logic [Ports*WordBits-1:0] read_row, read_rotate;
+  logic [Ports*WordBytes*8-1:0] read_data;
+  logic [Writers-1:0] write_valid, write_skew;
+  logic [Writers*AddressWidth-1:0] write_address;
+  logic [Writers*WordBits-1:0] write_row, write_rotate;
+  logic [  Writers*WordBytes-1:0] write_mask;
+  logic [Writers*WordBytes*8-1:0] write_data;
+  logic map_write, unused_entry;
+  logic [hws_pkg::RowIndexWidth-1:0] map_row;
+  logic [hws_pkg::BeatWidth-1:0] map_beat;
+  logic [hws_pkg::LayernormLanes-1:0] map_bits;
+
+  assign unused_entry = ^row_entry_i;  // the requantiser's part
+
+  for (genvar port = Ports; port < Writers; port++) begin : gen_planes
+    assign write_skew[port]                      = write_skew[1];
+    assign write_row[port*WordBits+:WordBits]    = write_row[WordBits+:WordBits];
+    assign write_rotate[port*WordBits+:WordBits] = write_rotate[WordBits+:WordBits];
+    assign write_mask[port*WordBytes+:WordBytes] = write_mask[WordBytes+:WordBytes];
+  end
+
+  assign write_valid[Ports+1] = write_valid[Ports];
+
+  hws_outlier_map u_map (
+    .clk_i,
+    .rst_ni,
+    .write_i(map_write),
+    .write_row_i(map_row),
+    .write_beat_i(map_beat),
+    .write_bits_i(map_bits),
+    .read_i(map_read_i),
+    .read_tile_i(map_tile_i),
+    .read_beat_i(map_beat_i),
+    .read_bits_o(map_bits_o)
+  );
 
   assign read_valid[2]                               = read_valid_i;
   assign read_address[2*AddressWidth+:AddressWidth]  = read_address_i;
@@ -88,6 +129,10 @@ module hws_row_engines (
     .start_ready_o(layernorm_ready_o),
     .instruction_i(layernorm_instruction_i),
     .done_o(layernorm_done_o),
+    .row_write_i,
+    .row_index_i,
+    .row_multiplier_i(row_entry_i[EncodeLsb+:hws_pkg::EncodeMultiplierWidth]),
+    .row_zero_point_i(row_entry_i[hws_pkg::RowEntryWidth-1-:hws_pkg::ZeroPointWidth]),
     .param_write_i,
     .param_channel_i,
     .param_data_i,
@@ -103,12 +148,21 @@ module hws_row_engines (
     .write_row_o(write_row[WordBits+:WordBits]),
     .write_rotate_o(write_rotate[WordBits+:WordBits]),
     .write_mask_o(write_mask[WordBytes+:WordBytes]),
-    .write_data_o(write_data[WordBytes*8+:WordBytes*8])
+    .write_data_o(write_data[WordBytes*8+:WordBytes*8]),
+    .plane_write_valid_o(write_valid[Ports]),
+    .high_write_address_o(write_address[Ports*AddressWidth+:AddressWidth]),
+    .high_write_data_o(write_data[Ports*WordBytes*8+:WordBytes*8]),
+    .low_write_address_o(write_address[(Ports+1)*AddressWidth+:AddressWidth]),
+    .low_write_data_o(write_data[(Ports+1)*WordBytes*8+:WordBytes*8]),
+    .map_write_o(map_write),
+    .map_row_o(map_row),
+    .map_beat_o(map_beat),
+    .map_bits_o(map_bits)
   );
 
   hws_activation_buffer #(
     .ReadPorts (Ports),
-    .WritePorts(Ports)
+    .WritePorts(Writers)
   ) u_activations (
     .clk_i,
     .rst_ni,
