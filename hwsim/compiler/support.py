@@ -34,9 +34,9 @@ def check_config(config: AcceleratorConfig) -> None:
             f" from {8 * PARAMETER_BYTES} to {8 * INSTRUCTION_BYTES}"
         )
     blocks = config.activation_banks * config.word_bytes**2
-    if config.activation_buffer_bytes % blocks:
+    if config.activation_buffer_bytes % blocks or config.activation_buffer_bytes < 2 * blocks:
         raise HwsimError(
-            f"preset {config.name}: activation_buffer_bytes is {config.activation_buffer_bytes}, expected a multiple of"
+            f"preset {config.name}: activation_buffer_bytes is {config.activation_buffer_bytes}, expected two or more times"
             f" {blocks}: activation_banks = {config.activation_banks} of whole blocks, {config.word_bytes} words each"
         )
 

@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.compiler.executable import Executable, TracedResult
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mismatch:
-    """One element that differs."""
-
-    instruction: int | None
-    """None where the byte belongs to no traced result."""
-    layer: str
-    tensor: str
-    element: tuple[int, ...]
-    """Index in the tensor; the byte's offset where it belongs to none."""
-    address: int
-    """Byte address in DRAM."""
-    expected: int
-    """Raw bits that the model has."""
-    found: int
-    """Raw bits that the Verilog has."""
-
-    def sentence(self) -> str:
-        """One sentence for a reader."""
-        where = f"instruction {self.instruction}, " if self.instruction is not None else ""
-        return (
-            f"first difference: {where}layer {self.layer}, {self.tensor}{list(self.element)} at DRAM {self.address:#x}:"
-            f" model {self.expected:#x}, Verilog {self.found:#x}"
-        )
+from hwsim.report.verification import Mismatch
 
 
 def first_mismatch(executable: Executable, expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> Mismatch | None:

@@ -18,18 +18,19 @@ from numpy.typing import NDArray
 from hwsim.compiler.executable import Executable, compile_executable
 from hwsim.config import AcceleratorConfig, load_preset
 from hwsim.errors import HwsimError
-from hwsim.flows.mismatch import Mismatch, first_mismatch
+from hwsim.flows.mismatch import first_mismatch
 from hwsim.flows.shipped import data_path, network_path
 from hwsim.images import ImageSet, load_images
 from hwsim.interpreter import run_program
 from hwsim.network import Network, load_network
 from hwsim.report.files import check_outputs
+from hwsim.report.verification import Comparison, Verification
 from hwsim.simulators.build import SIMULATORS, Simulator, require_simulator
 from hwsim.simulators.run import Job, JobResult, Waves, run_jobs
 from hwsim.timing.dram import DramModel
 from hwsim.timing.schedule import Timeline, schedule
 
-Trace = Literal["all", "none"]
+TRACES = ("all", "none")
 Stage = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
@@ -58,54 +59,6 @@ class VerifyOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """One program on one image."""
-
-    program: Literal["trace", "production"]
-    image: int
-    """Number of the image, from 0."""
-    instructions: int
-    bytes_compared: int
-    """All of DRAM."""
-    mismatched_bytes: int
-    cycles_model: int
-    cycles_rtl: int
-    busy_model: dict[str, int]
-    busy_rtl: dict[str, int]
-    error: str
-    """What the status register says; ``none`` is the only good answer."""
-    class_name: str
-    label: str | None
-    first_mismatch: Mismatch | None = None
-
-    @property
-    def equal(self) -> bool:
-        """Whether every word and every cycle is the same."""
-        same_cycles = self.cycles_model == self.cycles_rtl and self.busy_model == self.busy_rtl
-        return self.error == "none" and self.mismatched_bytes == 0 and same_cycles
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verification:
-    """What ``hwsim verify`` found."""
-
-    network: str
-    config: AcceleratorConfig
-    simulator: Simulator
-    dram: DramModel
-    comparisons: tuple[Comparison, ...]
-    model_seconds: float
-    rtl_seconds: float
-    waves: Path | None
-    """File of the waves that were recorded."""
-
-    @property
-    def equal(self) -> bool:
-        """Whether all comparisons are."""
-        return all(one.equal for one in self.comparisons)
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Run:
     program: Literal["trace", "production"]
     executable: Executable
@@ -125,6 +78,8 @@ def verify(options: VerifyOptions, stage: Stage | None = None) -> Verification:
     """
     if options.simulator not in SIMULATORS:
         raise HwsimError(f"--sim must be one of {', '.join(SIMULATORS)}, not {options.simulator!r}")
+    if options.trace not in TRACES:
+        raise HwsimError(f"--trace must be one of {', '.join(TRACES)}, not {options.trace!r}")
     say: Stage = stage or (lambda _what, _done, _all: None)
     check_outputs(options.waves)
     require_simulator(options.simulator)

@@ -2,14 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from hwsim.flows.verify import Comparison, Verification
+from hwsim.config import AcceleratorConfig
+from hwsim.simulators.build import Simulator
+from hwsim.timing.dram import DramModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mismatch:
+    """One element that differs."""
+
+    instruction: int | None
+    """None where the byte belongs to no traced result."""
+    layer: str
+    tensor: str
+    element: tuple[int, ...]
+    """Index in the tensor; the byte's offset where it belongs to none."""
+    address: int
+    """Byte address in DRAM."""
+    expected: int
+    """Raw bits that the model has."""
+    found: int
+    """Raw bits that the Verilog has."""
+
+    def sentence(self) -> str:
+        """One sentence for a reader."""
+        where = f"instruction {self.instruction}, " if self.instruction is not None else ""
+        return (
+            f"first difference: {where}layer {self.layer}, {self.tensor}{list(self.element)} at DRAM {self.address:#x}:"
+            f" model {self.expected:#x}, Verilog {self.found:#x}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One program on one image."""
+
+    program: Literal["trace", "production"]
+    image: int
+    """Number of the image, from 0."""
+    instructions: int
+    bytes_compared: int
+    """All of DRAM."""
+    mismatched_bytes: int
+    cycles_model: int
+    cycles_rtl: int
+    busy_model: dict[str, int]
+    busy_rtl: dict[str, int]
+    error: str
+    """What the status register says; ``none`` is the only good answer."""
+    class_name: str
+    label: str | None
+    first_mismatch: Mismatch | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether every word and every cycle is the same."""
+        same_cycles = self.cycles_model == self.cycles_rtl and self.busy_model == self.busy_rtl
+        return self.error == "none" and self.mismatched_bytes == 0 and same_cycles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What ``hwsim verify`` found."""
+
+    network: str
+    config: AcceleratorConfig
+    simulator: Simulator
+    dram: DramModel
+    comparisons: tuple[Comparison, ...]
+    model_seconds: float
+    rtl_seconds: float
+    waves: Path | None
+    """File of the waves that were recorded."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether all comparisons are."""
+        return all(one.equal for one in self.comparisons)
 
 
 def print_verification(found: Verification, console: Console) -> None:

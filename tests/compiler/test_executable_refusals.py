@@ -39,7 +39,8 @@ def with_layer(network: Network, kind: type, **changes: Any) -> Network:
     ("layernorm_lanes=6", "layernorm_lanes is 6, expected a power of two"),
     ("dram_bits_per_cycle=32", "dram_bits_per_cycle is 32, expected a power of two from 64 to 512"),
     ("dram_bits_per_cycle=96", "dram_bits_per_cycle is 96, expected a power of two"),
-    ("activation_buffer_bytes=1000", "activation_buffer_bytes is 1000, expected a multiple of 512"),
+    ("activation_buffer_bytes=1000", "activation_buffer_bytes is 1000, expected two or more times 512"),
+    ("activation_buffer_bytes=512", "activation_buffer_bytes is 512, expected two or more times 512"),
 ])  # fmt: skip
 def test_sizes_that_do_not_divide_each_other_are_refused(override: str, match: str) -> None:
     refused(match, random_network(0), override)

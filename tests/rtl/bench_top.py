@@ -188,4 +188,3 @@ async def start_is_ignored_while_running(dut: Any) -> None:
     await host.write(CONTROL, 1)
     assert await host.finish() & (DONE | ERROR) == DONE
     assert bytes(await host.memory.read(RESULT, 64)) == data
-
