@@ -27,6 +27,12 @@ def names() -> list[str]:
     return [name for name, path in module_files().items() if RTL / "sim" not in path.parents]
 
 
+def benches() -> list[str]:
+    """Bench modules without the memory behind the accelerator, which is no hardware."""
+    found = [path.stem for path in BENCH_MODULES]
+    return [name for name in found if all(RTL / "sim" not in path.parents for path in sources_of(name, BENCH_MODULES))]
+
+
 def roots() -> list[str]:
     """Modules that no other one contains; with what is below them they are all modules."""
     below = {path.stem for name in names() for path in sources_of(name) if path.stem != name}
@@ -86,7 +92,7 @@ def test_every_module_is_synthesised() -> None:
 def test_no_combinational_loop_through_modules(package: str) -> None:
     """Flat, because a loop of valid and ready would run through several modules."""
     script: list[str] = []
-    for top in [*roots(), *(path.stem for path in BENCH_MODULES)]:
+    for top in [*roots(), *benches()]:
         sources = " ".join(relative(path) for path in sources_of(top, BENCH_MODULES))
         script += ["design -reset", f"read_verilog -sv {package} {sources}", f"hierarchy -check -top {top}"]
         script += ["proc", "flatten", "opt_clean", "check -assert"]
