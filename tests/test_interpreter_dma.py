@@ -203,7 +203,7 @@ STORE = {"beats": 2, "stride": 8, "row_bytes": 9, "rows": 1}
         (load("table", address=DRAM_BYTES - BURST, beats=129), "load: bytes 0x1fc00 to 0x20007 .*0x20000 bytes"),
         (load("table"), "load: beats is 0, expected 1 or more"),
         (load("table", beats=129), "load: 1032 table entries, expected at most 1024"),
-        (load("row_multipliers", beats=1), "load: target is 7, expected one of weights, codes"),
+        (instruction("load", target=8, beats=1), "load: target is 8, expected one of weights, codes"),
         (load("weights", beats=2, steps=3), "load: steps is 3, expected at most 2"),
         (load("weights", beats=1030, steps=1025), "load: steps is 1025, expected at most 1024"),
         (load("weights", beats=7, steps=2), "load: 5 parameter entries, expected at most 4"),

@@ -49,11 +49,12 @@ def operand_format(one: Instruction) -> Format:
     return Logarithmic(bits=bits, base="two" if kind == "log2" else "sqrt_two", max_shift=exponent)
 
 
-def term(code: int, one: Instruction, state: State) -> oracle.Term:
-    """Term of a row operand's code, as the hardware's fields say."""
+def term(code: int, one: Instruction, state: State, r: int) -> oracle.Term:
+    """Term of the code of a row operand's row ``r``, as the hardware's fields say."""
     kind = OPERAND_KINDS[one["operand_kind"]]
     if kind == "uniform":
-        return (code - 256 if one["operand_signed"] and code > 127 else code) - one["operand_zero"], 0
+        zero = int(state.rows.zero_points[one["row_first"] + r]) if one["row_scales"] else one["operand_zero"]
+        return (code - 256 if one["operand_signed"] and code > 127 else code) - zero, one["operand_exponent"] % 16
     if kind == "codebook":
         # the array takes 9 bits of an entry's mantissa and 4 of its shift
         low = int(state.codebook.mantissa[code]) % 512
@@ -71,34 +72,53 @@ def column(memory: Memory, state: State, one: Instruction, n: int, k: int) -> in
     return memory.get(*place, k, one["column_first"] + n, signed=True)
 
 
-def expected_gemm(state: State, one: Instruction) -> tuple[Memory, OperandCounts]:
-    """Buffer after a product, and its operands."""
+def outlier_channels(state: State, one: Instruction, r: int) -> list[int]:
+    """Channels with an outlier in the row tile of a row of the product."""
+    tile = (one["row_first"] + r) // state.config.array_rows
+    return [k for k in range(one["steps"]) if one["outliers"] and state.outliers.bits[tile, k]]
+
+
+def limbs(memory: Memory, one: Instruction, r: int, k: int) -> list[oracle.Term]:
+    """Terms of an outlier."""
+    place = one["row_stride"], one["row_first"] + r, k
+    return [(memory.get(one["outlier_high"], *place, signed=True), 8), (memory.get(one["outlier_low"], *place), 0)]
+
+
+def expected_gemm(state: State, one: Instruction) -> tuple[Memory, OperandCounts, list[int]]:
+    """Buffer after a product, its operands, and the steps of its tiles."""
     memory, lanes = Memory(state.activation.words), state.config.drain_lanes
     before = Memory(memory.words)
     rows, steps, columns = range(one["rows"]), range(one["steps"]), range(one["columns"])
     terms = [
-        [term(before.get(one["row_base"], one["row_stride"], one["row_first"] + r, k), one, state) for k in steps]
+        [term(before.get(one["row_base"], one["row_stride"], one["row_first"] + r, k), one, state, r) for k in steps]
         for r in rows
     ]
     operand = [[column(before, state, one, n, k) for k in steps] for n in columns]
+    outliers = [[(k, t) for k in outlier_channels(state, one, r) for t in limbs(before, one, r, k)] for r in rows]
     for r in rows:
         for n in range(lanes * -(-len(columns) // lanes)):
-            acc = (
-                sum(oracle.term_value(t) * w for t, w in zip(terms[r], operand[n], strict=True)) if n in columns else 0
-            )
+            acc = 0
+            if n in columns:
+                acc = sum(oracle.term_value(t) * w for t, w in zip(terms[r], operand[n], strict=True))
+                acc += sum(oracle.term_value(t) * operand[n][k] for k, t in outliers[r])
             drain(memory, before, state, one, r, n, acc)
-    flat = [t for row in terms for t in row]
+    flat = [t for row in terms for t in row] + [t for row in outliers for _, t in row]
+    tiles = [len(steps) + len(outliers[r]) for r in rows[:: state.config.array_rows]]
+    column_tiles = -(-len(columns) // state.config.array_columns)
     zero, large = sum(t[0] == 0 for t in flat), sum(t[0] != 0 and t[1] != 0 for t in flat)
-    return memory, OperandCounts(zero=zero, small=len(flat) - zero - large, large=large)
+    return memory, OperandCounts(zero=zero, small=len(flat) - zero - large, large=large), tiles * column_tiles
 
 
 def drain(memory: Memory, before: Memory, state: State, one: Instruction, r: int, n: int, acc: int) -> None:
     """Requantise one sum and write what follows."""
     entry, parameters = (one["bank"], n % state.config.array_columns), state.parameters
-    y = oracle.requantize(
-        signed_32(acc + int(parameters.bias[entry])), 0, parameters.multiplier[entry], parameters.shift[entry],
-        one["zero_point"], one["lo"], one["hi"],
-    )  # fmt: skip
+    how = parameters.multiplier[entry], parameters.shift[entry]
+    bounds = one["zero_point"], one["lo"], one["hi"]
+    if one["row_scales"]:
+        scale = int(state.rows.multipliers[one["row_first"] + r])
+        y = oracle.requantize_row(acc, parameters.bias[entry], *how, scale, *bounds)
+    else:
+        y = oracle.requantize(signed_32(acc + int(parameters.bias[entry])), 0, *how, *bounds)
     place = one["out_row"] + r, one["out_channel"] + n
     operation = DRAIN_OPERATIONS[one["drain"]]
     skip = one["skip_base"], one["skip_stride"], *place
@@ -112,6 +132,9 @@ def drain(memory: Memory, before: Memory, state: State, one: Instruction, r: int
             flag = int(parameters.old_flag[entry])
             multiplier = one["multiplier"] - (one["multiplier"] >> 15 << 16)  # 16 bits, signed
             stream = oracle.rescale_skip(before.get(*skip, signed=True), old, flag, multiplier, one["shift"])
+        if operation == "constant" and one["out_halfwords"]:
+            memory.put_halfword(one["out_base"], one["out_stride"], *place, oracle.residual_add_wide(stream, y))
+            return
         new = ChannelTwoScale(bits=8, exponent=one["new_exponent"])
         y = oracle.residual_add(stream, y, one["guard"], new, int(parameters.new_flag[entry]))
         y = oracle.clamp(y, one["code_lo"], one["code_hi"])
@@ -176,6 +199,10 @@ def gemms(draw: Any, config: AcceleratorConfig) -> Instruction:
         guard=draw(st.integers(0, 7)),
         code_lo=code_lo,
         code_hi=code_hi,
+        row_scales=draw(st.booleans()),
+        outliers=source == "weights" and draw(st.booleans()),
+        outlier_high=quarter,
+        outlier_low=quarter + quarter // 2,
     )
 
 
@@ -190,8 +217,14 @@ def test_gemm_is_the_oracle_on_every_byte_of_the_buffer(data: Any, config: Accel
     if OPERAND_KINDS[one["operand_kind"]] == "uniform" and not one["operand_signed"]:
         one = Instruction("gemm", {**one.fields, "operand_zero": abs(one["operand_zero"])})
     one = decode(encode(one))
-    expected, counts = expected_gemm(state, one)
-    assert execute(one, state) == counts
+    state.rows.multipliers[:] = rng.integers(0, (1 << 15) + 1, 1024)
+    state.rows.zero_points[:] = rng.integers(0, 128, 1024)
+    state.outliers.bits[:] = rng.random(state.outliers.bits.shape) < rng.choice([0, 0.02, 0.5])
+    expected, counts, tile_steps = expected_gemm(state, one)
+    work = execute(one, state)
+    assert work is not None
+    assert work.operand_counts == counts
+    assert work.tile_steps.tolist() == tile_steps
     assert (state.activation.words == expected.words).all()
 
 
@@ -223,20 +256,41 @@ def test_the_residual_multiplier_is_signed_as_the_hardwares_is() -> None:
     assert Memory(state.activation.words).get(64, 8, 0, 0, signed=True) == -old
 
 
-@pytest.mark.parametrize("change", ["rows written", "one row loaded", "codebook loaded"])
+CHANGES = ["rows written", "one row loaded", "codebook loaded", "row table loaded", "plane written", "map written"]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_decoded_rows_are_not_reused_after_a_change(change: str) -> None:
     state = random_state(PRESETS["tiny"], 1)
     state.parameters.bias[:] = 0
-    one = plain_gemm(operand_kind=OPERAND_KINDS.index("codebook" if change == "codebook loaded" else "uniform"))
+    one = plain_gemm(
+        operand_kind=OPERAND_KINDS.index("codebook" if change == "codebook loaded" else "uniform"),
+        row_scales=change == "row table loaded", outliers=change in ("plane written", "map written"), outlier_low=256,
+    )  # fmt: skip
+    state.outliers.bits[0, 1] = True
     execute(one, state)
     if change == "rows written":
         execute(plain_gemm(out_base=0, row_base=256), state)
     elif change == "one row loaded":
         execute(load("codes", beats=1, bytes=2, stride=8, first_row=1, run_bytes=2, runs=1, lines=1), state)
+    elif change == "plane written":
+        execute(plain_gemm(out_base=256), state)
+    elif change == "map written":
+        outlier_norm = {"row_encode": 1, "outliers": 1, "encode_shift": 8, "lo": -128, "hi": 127}
+        bases = {"out_base": 512, "outlier_high": 576, "outlier_low": 640, "in_base": 704, "out_stride": 8}
+        state.rows.encode_multipliers[:] = 1
+        execute(instruction("layernorm", rows=1, channels=3, **outlier_norm, **bases), state)
+        assert state.outliers.bits[0, :3].all()
+    elif change == "row table loaded":
+        execute(load("row_multipliers", beats=4), state)
+        state.rows.multipliers[:] %= 1 << 15
+        state.rows.zero_points[:] %= 128  # of which 9 bits hold every difference
     else:
         execute(load("codebook", beats=256), state)
-    expected, counts = expected_gemm(state, one)
-    assert execute(one, state) == counts
+    expected, counts, _ = expected_gemm(state, one)
+    work = execute(one, state)
+    assert work is not None
+    assert work.operand_counts == counts
     assert (state.activation.words == expected.words).all()
 
 

@@ -140,7 +140,7 @@ def _model_runs(
             say("running the model", len(runs), len(programs) * len(images))
             dram = executable.with_image(images.pixels[image])
             result = run_program(dram, config)
-            timeline = schedule(result.instructions, config, model)
+            timeline = schedule(result.instructions, config, model, result.tile_steps)
             job = Job(dram=dram, model=model)
             runs.append(
                 _Run(

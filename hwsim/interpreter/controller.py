@@ -39,6 +39,8 @@ class Execution:
     instruction: Instruction
     operand_counts: OperandCounts | None
     """Row operands that a gemm decoded, each once; each is used in ``columns`` multiplications."""
+    tile_steps: tuple[int, ...] | None
+    """Reduction steps of each tile of a gemm, outliers included, in the order of the tiles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,11 @@ class ProgramResult:
     def instructions(self) -> tuple[Instruction, ...]:
         """Executed instructions in program order."""
         return tuple(one.instruction for one in self.executions)
+
+    @property
+    def tile_steps(self) -> dict[int, NDArray[np.int64]]:
+        """Reduction steps of each tile of every gemm, by the gemm's number in the program."""
+        return {one.index: np.array(one.tile_steps) for one in self.executions if one.tile_steps is not None}
 
 
 def run_program(
@@ -133,11 +140,14 @@ class _Runner:
             missing = self.missing(instruction)
             if missing:
                 raise HwsimError(f"waits for a token of {', '.join(missing)}, which has not been posted")
-            counts = execute(instruction, self._state)
+            work = execute(instruction, self._state)
             self._exchange_tokens(instruction)
         except HwsimError as error:
             raise _named(number, instruction, str(error)) from error
-        self.executions.append(Execution(index=number, instruction=instruction, operand_counts=counts))
+        counts, tile_steps = (work.operand_counts, tuple(work.tile_steps.tolist())) if work else (None, None)
+        self.executions.append(
+            Execution(index=number, instruction=instruction, operand_counts=counts, tile_steps=tile_steps)
+        )
 
     def _exchange_tokens(self, instruction: Instruction) -> None:
         queue = instruction.queue

@@ -18,11 +18,11 @@ from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.interpreter.activation_buffer import Matrix
 from hwsim.interpreter.checks import require_multiple, require_positive
-from hwsim.interpreter.state import CODES, TABLE_ENTRIES, State
+from hwsim.interpreter.state import CODES, ROWS_MAX, TABLE_ENTRIES, State
 from hwsim.isa import INSTRUCTION_BYTES, LOAD_TARGETS, Instruction
 
 ENTRY_BYTES = 8
-"""Of a parameter entry, LayerNorm's parameters and an entry of the codebook: the low 64 bits of a beat."""
+"""Of an entry of parameters, LayerNorm, codebook or row table: the low 64 bits of a beat."""
 THRESHOLD_MASK = (1 << 17) - 1
 
 
@@ -143,6 +143,12 @@ def _load_codebook(instruction: Instruction, beats: NDArray[np.uint8], state: St
     state.codebook_loads += 1
 
 
+def _load_row_multipliers(instruction: Instruction, beats: NDArray[np.uint8], state: State) -> None:
+    if len(beats) > ROWS_MAX:
+        raise HwsimError(f"load: {len(beats)} rows of the row table, expected at most {ROWS_MAX}")
+    state.rows.write(_entries(beats))
+
+
 def _load_program(instruction: Instruction, beats: NDArray[np.uint8], state: State) -> None:
     half = state.program[instruction["bank"]]
     if beats.size > half.size or beats.size % INSTRUCTION_BYTES:
@@ -158,6 +164,7 @@ _LOADERS = {
     "table": _load_table,
     "layernorm": _load_layernorm,
     "codebook": _load_codebook,
+    "row_multipliers": _load_row_multipliers,
     "program": _load_program,
 }
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from hwsim.compiler.program import OperandCounts
 from hwsim.interpreter.dma import load, store
-from hwsim.interpreter.gemm import gemm
+from hwsim.interpreter.gemm import Work, gemm
 from hwsim.interpreter.rows import run_layernorm, run_softmax
 from hwsim.interpreter.state import State
 from hwsim.isa import Instruction
 
 
-def execute(instruction: Instruction, state: State) -> OperandCounts | None:
-    """Execute one instruction; the row operands that it decoded, where it is a gemm.
+def execute(instruction: Instruction, state: State) -> Work | None:
+    """Execute one instruction; what it asked of the array, where it is a gemm.
 
     Raises
     ------

@@ -12,10 +12,11 @@ from hwsim.errors import HwsimError, describe_validation_error
 from hwsim.formats import ChannelTwoScale, Codebook, Logarithmic, TwoScale, Uniform
 from hwsim.interpreter.activation_buffer import Matrix
 from hwsim.interpreter.checks import require_positive, require_range
-from hwsim.interpreter.state import State
+from hwsim.interpreter.state import ROWS_MAX, State
 from hwsim.isa import ENCODER_KINDS, Instruction
 from hwsim.units.encoder_codebook import encode_codebook
 from hwsim.units.encoder_log import encode_log
+from hwsim.units.encoder_row import encode_rows
 from hwsim.units.encoder_two_scale import encode_two_scale
 from hwsim.units.layernorm import layernorm
 from hwsim.units.softmax import EXP2_ENTRIES, SCORE_FRACTION_BITS, encode_uniform, softmax
@@ -45,21 +46,46 @@ def run_layernorm(instruction: Instruction, state: State) -> None:
     require_positive(instruction, "rows")
     channels = instruction["channels"]
     require_range(instruction, "channels", 1, state.config.layernorm_channels_max)
+    halfwords = bool(instruction["in_halfwords"])
     place = instruction["in_base"], instruction["in_stride"], instruction["in_row"]
-    codes = state.activation.read(Matrix(*place, 0, instruction["rows"], channels), "the rows of a layernorm")
+    matrix = Matrix(*place, 0, instruction["rows"], channels, halfwords)
+    rows = state.activation.read(matrix, "the rows of a layernorm")
     normal = layernorm(
-        codes.view(np.int8),
+        rows if halfwords else rows.view(np.int8),
         state.affine.flag[:channels],
-        ChannelTwoScale(bits=8, exponent=instruction["exponent"]),
+        ChannelTwoScale(bits=8, exponent=0 if halfwords else instruction["exponent"]),
         state.affine.gamma[:channels],
         state.affine.beta[:channels],
         instruction["shift"],
         instruction["epsilon"],
         SIGNED_16,
     )
+    if instruction["row_encode"]:
+        _encode_rows(instruction, normal, state)
+        return
     # bounds narrower than 16 bits are applied to the 16-bit code, which is the same
     result = np.clip(normal, instruction["lo"], instruction["hi"])
     _write(instruction, result, state.config.layernorm_lanes, state)
+
+
+def _encode_rows(instruction: Instruction, values: NDArray[Any], state: State) -> None:
+    """Encode with the row table; row ``out_row`` of the result and its entry have one number."""
+    lanes, first, end = state.config.layernorm_lanes, instruction["out_row"], instruction["out_row"] + len(values)
+    require_range(instruction, "out_row", 0, ROWS_MAX - len(values))
+    outliers = bool(instruction["outliers"])
+    try:
+        rows = encode_rows(
+            values, state.rows.encode_multipliers[first:end], state.rows.zero_points[first:end],
+            instruction["encode_shift"], instruction["outlier_exponent"],
+            instruction["threshold"] if outliers else None, instruction["lo"], instruction["hi"],
+        )  # fmt: skip
+    except ValueError as error:
+        raise HwsimError(f"layernorm: {error}") from error
+    _write(instruction, rows.codes, lanes, state)
+    if outliers:
+        _write(instruction, rows.high, lanes, state, "outlier_high")
+        _write(instruction, rows.low, lanes, state, "outlier_low")
+        state.outliers.write(first, rows.outliers)
 
 
 def _encoded(instruction: Instruction, probabilities: NDArray[np.int32], state: State) -> NDArray[np.uint8]:
@@ -84,10 +110,10 @@ def _encoded(instruction: Instruction, probabilities: NDArray[np.int32], state: 
     raise AssertionError(f"encoder {kind} has no unit")
 
 
-def _write(instruction: Instruction, codes: NDArray[Any], lanes: int, state: State) -> None:
+def _write(instruction: Instruction, codes: NDArray[Any], lanes: int, state: State, base: str = "out_base") -> None:
     rows, channels = codes.shape
     padded = np.zeros((rows, lanes * -(-channels // lanes)), np.uint8)
     padded[:, :channels] = codes.astype(np.uint8)
-    place = instruction["out_base"], instruction["out_stride"], instruction["out_row"]
+    place = instruction[base], instruction["out_stride"], instruction["out_row"]
     matrix = Matrix(*place, 0, *padded.shape)
     state.activation.write(matrix, padded, f"the result of a {instruction.operation}")

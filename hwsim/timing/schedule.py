@@ -11,15 +11,18 @@ Cycle 0 is the one in which the controller begins (``begin_o`` of ``hws_host``).
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.isa import INSTRUCTION_BYTES, LOAD_TARGETS, QUEUES, Instruction, queues_of
 from hwsim.timing.dma import DmaState, dma_done
 from hwsim.timing.dram import DramModel
-from hwsim.timing.gemm import gemm_times
+from hwsim.timing.gemm import gemm_tile_times, gemm_times
 from hwsim.timing.layernorm_engine import layernorm_done
 from hwsim.timing.softmax_engine import softmax_done
 
@@ -54,8 +57,9 @@ class Timeline:
 
 
 class _Scheduler:
-    def __init__(self, config: AcceleratorConfig, dram: DramModel) -> None:
+    def __init__(self, config: AcceleratorConfig, dram: DramModel, tile_steps: Mapping[int, NDArray[np.int64]]) -> None:
         self.config = config
+        self.tile_steps = tile_steps
         self.dma = DmaState(dram)
         self.events: list[Event] = []
         self.by_queue: dict[str, list[Event]] = {queue: [] for queue in QUEUES}
@@ -73,7 +77,7 @@ class _Scheduler:
         start = max(dispatch + 1, self._engine_ready(queue, earlier), self._tokens_ready(index, queue, instruction))
         if earlier and instruction["fence"]:
             start = max(start, earlier[-1].done + 1)
-        operands_end, done = self._done(queue, instruction, start)
+        operands_end, done = self._done(index, queue, instruction, start)
         for target in queues_of(instruction["post"]):
             self.tokens[queue, target].append(done + 1)
         if queue == "dma" and instruction.operation == "load" and instruction["target"] == PROGRAM_TARGET:
@@ -104,10 +108,13 @@ class _Scheduler:
             ready = max(ready, self.tokens[source, queue].popleft())
         return ready
 
-    def _done(self, queue: str, instruction: Instruction, start: int) -> tuple[int, int]:
+    def _done(self, index: int, queue: str, instruction: Instruction, start: int) -> tuple[int, int]:
         if queue == "array":
             rows, columns, steps = instruction["rows"], instruction["columns"], instruction["steps"]
-            times = gemm_times(start, rows, columns, steps, self.array_last_step, self.config)
+            if index in self.tile_steps:
+                times = gemm_tile_times(start, self.tile_steps[index], self.array_last_step, self.config)
+            else:
+                times = gemm_times(start, rows, columns, steps, self.array_last_step, self.config)
             self.array_last_step = times[0]
             return times
         if queue == "softmax":
@@ -119,15 +126,25 @@ class _Scheduler:
         return done, done
 
 
-def schedule(program: Sequence[Instruction], config: AcceleratorConfig, dram: DramModel) -> Timeline:
+def schedule(
+    program: Sequence[Instruction],
+    config: AcceleratorConfig,
+    dram: DramModel,
+    tile_steps: Mapping[int, NDArray[np.int64]] | None = None,
+) -> Timeline:
     """Times of a program that ends with ``end``.
+
+    Parameters
+    ----------
+    tile_steps : reduction steps of each tile, by the number of a gemm in the program, as the interpreter counts them;
+        a gemm that is absent has no outliers
 
     Raises
     ------
     HwsimError
         For a token that is waited for before it is posted.
     """
-    scheduler = _Scheduler(config, dram)
+    scheduler = _Scheduler(config, dram, tile_steps or {})
     segment = config.segment_instructions
     beats = segment * INSTRUCTION_BYTES // config.beat_bytes
     boot = Instruction("load", {"beats": beats, "target": PROGRAM_TARGET})
