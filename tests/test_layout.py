@@ -57,6 +57,7 @@ def test_files_stay_small() -> None:
     too_long = [
         f"{path.relative_to(ROOT)}: {count} lines"
         for path in tracked(".py", ".sv")
+        if path.stem != "hws_pkg"  # generated, a constant a line
         if (count := len(path.read_text().splitlines())) > (RTL_LINES_MAX if path.suffix == ".sv" else PYTHON_LINES_MAX)
     ]
     assert not too_long

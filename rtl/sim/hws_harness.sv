@@ -39,140 +39,31 @@ module hws_harness #(
   logic [31:0] word_q[Reads];
   string folder;
 
-  logic awready, unused_wready, bvalid, arready, rvalid, irq, awvalid_q, arvalid_q;
+  logic awready, bvalid, arready, rvalid, irq, awvalid_q, arvalid_q;
   logic [7:0] awaddr_q, araddr_q;
   logic [31:0] wdata_q, rdata;
-  logic [1:0] unused_bresp, unused_rresp;
 
-  logic [hws_pkg::DramAddressWidth-1:0] aw_addr;
-  logic [7:0] aw_len;
-  logic [2:0] aw_size;
-  logic [1:0] aw_burst;
-  logic aw_valid;
-  logic aw_ready;
-  logic [hws_pkg::DramWidth-1:0] w_data;
-  logic [hws_pkg::DramBytes-1:0] w_strb;
-  logic w_last;
-  logic w_valid;
-  logic w_ready;
-  logic [1:0] b_resp;
-  logic b_valid;
-  logic b_ready;
-  logic [hws_pkg::DramAddressWidth-1:0] ar_addr;
-  logic [7:0] ar_len;
-  logic [2:0] ar_size;
-  logic [1:0] ar_burst;
-  logic ar_valid;
-  logic ar_ready;
-  logic [hws_pkg::DramWidth-1:0] r_data;
-  logic [1:0] r_resp;
-  logic r_last;
-  logic r_valid;
-  logic r_ready;
-
-  logic awid;
-  logic [3:0] awcache;
-  logic [2:0] awprot;
-  logic arid;
-  logic [3:0] arcache;
-  logic [2:0] arprot;
-
-  hws_top u_top (
-    .clk_i,
-    .rst_ni(rst_nq),
-    .s_axil_awaddr_i(awaddr_q),
-    .s_axil_awvalid_i(awvalid_q),
-    .s_axil_awready_o(awready),
-    .s_axil_wdata_i(wdata_q),
-    .s_axil_wstrb_i(4'hf),
-    .s_axil_wvalid_i(awvalid_q),
-    .s_axil_wready_o(unused_wready),
-    .s_axil_bresp_o(unused_bresp),
-    .s_axil_bvalid_o(bvalid),
-    .s_axil_bready_i(1'b1),
-    .s_axil_araddr_i(araddr_q),
-    .s_axil_arvalid_i(arvalid_q),
-    .s_axil_arready_o(arready),
-    .s_axil_rdata_o(rdata),
-    .s_axil_rresp_o(unused_rresp),
-    .s_axil_rvalid_o(rvalid),
-    .s_axil_rready_i(1'b1),
-    .m_axi_awid_o(awid),
-    .m_axi_awcache_o(awcache),
-    .m_axi_awprot_o(awprot),
-    .m_axi_arid_o(arid),
-    .m_axi_arcache_o(arcache),
-    .m_axi_arprot_o(arprot),
-    .m_axi_awaddr_o(aw_addr),
-    .m_axi_awlen_o(aw_len),
-    .m_axi_awsize_o(aw_size),
-    .m_axi_awburst_o(aw_burst),
-    .m_axi_awvalid_o(aw_valid),
-    .m_axi_awready_i(aw_ready),
-    .m_axi_wdata_o(w_data),
-    .m_axi_wstrb_o(w_strb),
-    .m_axi_wlast_o(w_last),
-    .m_axi_wvalid_o(w_valid),
-    .m_axi_wready_i(w_ready),
-    .m_axi_bresp_i(b_resp),
-    .m_axi_bvalid_i(b_valid),
-    .m_axi_bready_o(b_ready),
-    .m_axi_araddr_o(ar_addr),
-    .m_axi_arlen_o(ar_len),
-    .m_axi_arsize_o(ar_size),
-    .m_axi_arburst_o(ar_burst),
-    .m_axi_arvalid_o(ar_valid),
-    .m_axi_arready_i(ar_ready),
-    .m_axi_rdata_i(r_data),
-    .m_axi_rresp_i(r_resp),
-    .m_axi_rlast_i(r_last),
-    .m_axi_rvalid_i(r_valid),
-    .m_axi_rready_o(r_ready),
-    .irq_o(irq)
-  );
-
-  hws_dram_model #(
+  hws_system #(
     .Words(Words)
-  ) u_dram (
+  ) u_system (
     .clk_i,
     .rst_ni(rst_nq),
     .latency_i(latency),
     .stall_i(stall),
     .seed_i(seed),
     .error_address_i(error_address),
-    .s_axi_awid_i(awid),
-    .s_axi_awaddr_i(aw_addr),
-    .s_axi_awlen_i(aw_len),
-    .s_axi_awsize_i(aw_size),
-    .s_axi_awburst_i(aw_burst),
-    .s_axi_awcache_i(awcache),
-    .s_axi_awprot_i(awprot),
-    .s_axi_awvalid_i(aw_valid),
-    .s_axi_awready_o(aw_ready),
-    .s_axi_wdata_i(w_data),
-    .s_axi_wstrb_i(w_strb),
-    .s_axi_wlast_i(w_last),
-    .s_axi_wvalid_i(w_valid),
-    .s_axi_wready_o(w_ready),
-    .s_axi_bresp_o(b_resp),
-    .s_axi_bvalid_o(b_valid),
-    .s_axi_bready_i(b_ready),
-    .s_axi_arid_i(arid),
-    .s_axi_araddr_i(ar_addr),
-    .s_axi_arlen_i(ar_len),
-    .s_axi_arsize_i(ar_size),
-    .s_axi_arburst_i(ar_burst),
-    .s_axi_arcache_i(arcache),
-    .s_axi_arprot_i(arprot),
-    .s_axi_arvalid_i(ar_valid),
-    .s_axi_arready_o(ar_ready),
-    .s_axi_rdata_o(r_data),
-    .s_axi_rresp_o(r_resp),
-    .s_axi_rlast_o(r_last),
-    .s_axi_rvalid_o(r_valid),
-    .s_axi_rready_i(r_ready)
+    .awaddr_i(awaddr_q),
+    .awvalid_i(awvalid_q),
+    .awready_o(awready),
+    .wdata_i(wdata_q),
+    .bvalid_o(bvalid),
+    .araddr_i(araddr_q),
+    .arvalid_i(arvalid_q),
+    .arready_o(arready),
+    .rdata_o(rdata),
+    .rvalid_o(rvalid),
+    .irq_o(irq)
   );
-
   assign job_o   = job_q;
   assign cycle_o = cycle_q;
 
@@ -234,7 +125,7 @@ module hws_harness #(
           );
           $fclose(handle);
           if (fields != 8) $fatal(1, "job %0d: its configuration has %0d fields, expected 8", job_q, fields);
-          $readmemh($sformatf("%s/%0d.hex", folder, job_q), u_dram.mem);
+          $readmemh($sformatf("%s/%0d.hex", folder, job_q), u_system.u_dram.mem);
           rst_nq  <= 1'b0;
           step_q  <= 0;
           state_q <= StateReset;
@@ -301,7 +192,7 @@ module hws_harness #(
               word_q[6]
           );
         $fflush(results);
-        $writememh($sformatf("%s/%0d.out", folder, job_q), u_dram.mem, 0, last_word);
+        $writememh($sformatf("%s/%0d.out", folder, job_q), u_system.u_dram.mem, 0, last_word);
         job_q   <= job_q + 1;
         state_q <= StateLoad;
       end

@@ -16,8 +16,8 @@ module hws_harness_icarus #(
   hws_harness #(
     .Words(Words)
   ) u_harness (
-    .clk_i(clk),
-    .job_o(job),
+    .clk_i  (clk),
+    .job_o  (job),
     .cycle_o(cycle)
   );
 
@@ -29,7 +29,7 @@ module hws_harness_icarus #(
     if (!$value$plusargs("wave_to=%d", wave_to)) wave_to = 32'h7fffffff;
     if ($value$plusargs("waves=%s", waves)) begin
       $dumpfile(waves);
-      $dumpvars(0, u_harness.u_top);
+      $dumpvars(0, u_harness.u_system.u_top);
       $dumpoff;
       dumping = 1'b1;
     end
