@@ -10,7 +10,7 @@ from hwsim.compiler.operations import Buffer, Operation
 from hwsim.config import AcceleratorConfig
 
 NEVER = 1 << 40
-"""Price of two operands of one GEMM in one bank, which no order of instructions could repair."""
+"""Price of two buffers in one bank that one instruction reads, or writes, through two ports: no order repairs that."""
 
 REUSE_OPERATIONS = 64
 """Words that another buffer has left so many operations before need no wait; fewer may, as queues run ahead."""
@@ -36,11 +36,12 @@ def lifetimes(operations: Sequence[Operation]) -> dict[Buffer, tuple[int, int]]:
 
 
 def operand_pairs(operations: Iterable[Operation]) -> set[tuple[Buffer, Buffer]]:
-    """Buffers that one GEMM reads through two ports."""
+    """Buffers that one instruction reads, or writes, through two ports."""
     pairs = set()
     for operation in operations:
-        reads = [access.buffer for access in operation.accesses if access.port.startswith("read_")]
-        pairs |= set(combinations([buffer for buffer in reads if buffer.space == "activations"], 2))
+        for one, other in combinations([each for each in operation.accesses if each.buffer.space == "activations"], 2):
+            if one.writes == other.writes and one.port != other.port:
+                pairs.add((one.buffer, other.buffer))
     return pairs
 
 

@@ -19,15 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.compiler.executable import Executable
-from hwsim.compiler.footprint import Footprint, Side, footprints, insides
+from hwsim.compiler.footprint import Footprint, Side, footprints, insides, outlier_tile
 from hwsim.compiler.layout import Region, byte_index
+from hwsim.compiler.limits import ROWS_MAX
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.isa import INSTRUCTION_BYTES, LOAD_TARGETS, QUEUES, Instruction, decode, queues_of
 
 TOKENS_MAX = 255
 ARRAY = QUEUES.index("array")
-INSIDE = ("weights 0", "weights 1", "table", "layernorm", "codebook", "thresholds")
+INSIDE = ("weights 0", "weights 1", "table", "layernorm", "codebook", "thresholds", "row_multipliers")
 
 
 def check_executable(executable: Executable) -> None:
@@ -111,12 +112,15 @@ class _Checker:
         self.index: dict[int, int] = {}
         self.clocks: dict[int, list[int]] = {}
         self.banks: dict[int, tuple[int, int, int, int]] = {}
-        size = config.buffer_words * config.word_bytes + len(INSIDE)
+        names = [*INSIDE, *(outlier_tile(tile) for tile in range(-(-ROWS_MAX // config.array_rows)))]
+        first = config.buffer_words * config.word_bytes
+        self.places = {name: place for place, name in enumerate(names, start=first)}
+        size = first + len(names)
         self.written = np.zeros(size, np.bool_)
         # number of the instruction in its queue, from 1; pages that nobody touches stay unwritten zeros
         self.last_write = np.zeros((len(QUEUES), size), np.int32)
         self.last_read = np.zeros((len(QUEUES), size), np.int32)
-        self.loaded = dict.fromkeys(INSIDE, 0)
+        self.loaded = dict.fromkeys(names, 0)
 
     def check(self, number: int, one: Instruction) -> None:
         """Check one instruction against all before it, and remember it."""
@@ -157,8 +161,7 @@ class _Checker:
             elif each.entries > self.loaded[each.name]:
                 raise HwsimError(f"uses {each.entries} of {each.name}, of which {self.loaded[each.name]} are loaded")
             # the drain reads parameters and the table to the end of an instruction, and only the DMA writes them
-            place = self.written.size - len(INSIDE) + INSIDE.index(each.name)
-            touched.append((np.array([place]), each.name, each.writes, "drain"))
+            touched.append((np.array([self.places[each.name]]), each.name, each.writes, "drain"))
         return touched
 
     def _clock(self, one: Instruction, queue: int, index: int) -> list[int]:
@@ -195,13 +198,19 @@ class _Checker:
 
     def _check_banks(self, number: int, one: Instruction, queue: int, found: list[Footprint]) -> None:
         reads = writes = operands = skips = 0
+        by_port: dict[tuple[bool, str], int] = {}
         for each in found:
-            mask = each.banks(self.bank_words)
+            mask, mine = each.banks(self.bank_words), (each.writes, each.port or each.name)
+            others = [taken for port, taken in by_port.items() if port != mine and port[0] == each.writes]
+            if any(taken & mask for taken in others):
+                verb = "writes" if each.writes else "reads"
+                raise HwsimError(
+                    f"{verb} {each.name} in a bank that another of its ports {verb}, expected a bank for each"
+                )
+            by_port[mine] = by_port.get(mine, 0) | mask
             if each.writes:
                 writes |= mask
                 continue
-            if reads & mask:
-                raise HwsimError(f"reads {each.name} from a bank that another of its ports reads, expected two banks")
             reads |= mask
             if queue == ARRAY:
                 operands |= mask if each.side == "operand" else 0

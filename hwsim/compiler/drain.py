@@ -45,10 +45,11 @@ def add_drain(plan: Plan, one: Pass, stage: int) -> Drain:
 
 def _residual(plan: Plan, layer: Residual) -> Drain:
     new = plan.network.tensor(layer.output).format
-    assert isinstance(new, ChannelTwoScale), "the network check lets only a residual tensor here"
-    fields = {
-        "new_exponent": new.exponent, "guard": layer.guard_bits, "code_lo": new.minimum, "code_hi": new.maximum,
-    }  # fmt: skip
+    fields: dict[str, int] = {}
+    if isinstance(new, ChannelTwoScale):
+        fields |= {
+            "new_exponent": new.exponent, "guard": layer.guard_bits, "code_lo": new.minimum, "code_hi": new.maximum,
+        }  # fmt: skip
     if layer.skip is None:
         rows = len(plan.network.arrays[f"{layer.name}.constant"])
         lanes = max(plan.config.drain_lanes, plan.config.beat_bytes // 2)
@@ -56,13 +57,14 @@ def _residual(plan: Plan, layer: Residual) -> Drain:
         skip = plan.buffer(f"{layer.name}.constant", rows, channels, True)
         fields |= {"drain": DRAIN_OPERATIONS.index("constant")}
         return Drain(fields=fields, skip=skip, constant=layer, accesses=[])
-    old = plan.network.tensor(layer.skip).format
-    assert isinstance(old, ChannelTwoScale), "the network check lets only a residual tensor here"
+    old, skip = plan.network.tensor(layer.skip).format, plan.placed(layer.name, layer.skip).buffer
+    if not isinstance(old, ChannelTwoScale):  # of 16 bits: added as a constant is, and kept as halfwords
+        return Drain(fields=fields | {"drain": DRAIN_OPERATIONS.index("constant")}, skip=skip, accesses=[])
     fields |= {
         "drain": DRAIN_OPERATIONS.index("residual"), "old_exponent": old.exponent, "multiplier": layer.mult,
         "shift": layer.shift,
     }  # fmt: skip
-    return Drain(fields=fields, skip=plan.placed(layer.name, layer.skip).buffer, accesses=[])
+    return Drain(fields=fields, skip=skip, accesses=[])
 
 
 def _load_table(plan: Plan, layer: Table, stage: int) -> None:

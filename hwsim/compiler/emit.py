@@ -76,6 +76,7 @@ def _instruction(operation: Operation, order: Order, position: int, number: int)
     for prefix, buffer in operation.places.items():
         name = f"{prefix}_" if prefix else ""
         fields |= {f"{name}base": buffer.base, f"{name}stride": buffer.stride}
+    fields |= {name: buffer.base for name, buffer in operation.planes.items()}
     if operation.section is not None:
         fields["address"] = operation.section.address
     fields |= {

@@ -161,8 +161,9 @@ def _plan_that_fits(
             return plan, operations
     if failure is None:
         raise HwsimError(
-            f"network {network.name}: two operands of one product share a bank wherever they lie, expected more than"
-            f" activation_banks = {config.activation_banks} of {config.activation_buffer_bytes} bytes in all"
+            f"network {network.name}: two buffers that one instruction reads, or writes, share a bank wherever they"
+            f" lie, expected more than activation_banks = {config.activation_banks} of {config.activation_buffer_bytes}"
+            " bytes in all"
         )
     needs, limit = failure.buffer.words * config.word_bytes, config.activation_buffer_bytes
     beside = ", ".join(f"{buffer.name} {buffer.words * config.word_bytes}" for buffer in failure.beside)

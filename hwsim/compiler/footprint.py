@@ -5,10 +5,12 @@ This is the checker's own reading of the instruction set; it shares nothing with
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from hwsim.compiler.layout import Region
 from hwsim.config import AcceleratorConfig
+from hwsim.errors import HwsimError
 from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, ENCODER_KINDS, LOAD_TARGETS, OPERAND_KINDS, Instruction
 
 CODEBOOK_ENTRIES = 256
@@ -29,6 +31,8 @@ class Footprint(NamedTuple):
     channels: int
     writes: bool
     side: Side
+    port: str = ""
+    """Two matrices of one instruction in one bank need one port; empty: the name."""
 
     def banks(self, bank_words: int) -> int:
         """Banks that the port touches, whole blocks of codes, as a bit mask."""
@@ -71,12 +75,16 @@ def footprints(one: Instruction, config: AcceleratorConfig) -> list[Footprint]:
         is_softmax = one.operation == "softmax"
         channels = one["columns"] if is_softmax else one["channels"]
         lanes = config.softmax_lanes if is_softmax else config.layernorm_lanes
-        source, out = _region(one, "in_", is_softmax, config), _region(one, "out_", False, config)
-        padded = -(-channels // lanes) * lanes
-        return [
+        halfwords = is_softmax or bool(one["in_halfwords"])
+        source, out = _region(one, "in_", halfwords, config), _region(one, "out_", False, config)
+        place = one["out_row"], one["rows"], 0, -(-channels // lanes) * lanes
+        found = [
             Footprint("the rows", source, one["in_row"], one["rows"], 0, channels, False, "engine"),
-            Footprint("the result", out, one["out_row"], one["rows"], 0, padded, True, "engine"),
+            Footprint("the result", out, *place, True, "engine"),
         ]
+        if not is_softmax and _has_outliers(one):
+            found += [Footprint(name, plane, *place, True, "engine") for name, plane in _planes(one, out)]
+        return found
     return []
 
 
@@ -89,23 +97,52 @@ def insides(one: Instruction, config: AcceleratorConfig) -> list[Inside]:
             used.append(Inside("table", False, one["hi"] - one["lo"] + 1))
         if OPERAND_KINDS[one["operand_kind"]] == "codebook":
             used.append(Inside("codebook", False, 1 << one["operand_bits"]))
-        return used
+        return used + _rows_inside(one, False, config)
     if one.operation == "softmax" and ENCODER_KINDS[one["encoder"]] == "codebook":
         return [Inside("thresholds", False, 1 << one["bits"])]
     if one.operation == "layernorm":
-        return [Inside("layernorm", False, one["channels"])]
+        return [Inside("layernorm", False, one["channels"]), *_rows_inside(one, True, config)]
     if one.operation == "load":
         target = LOAD_TARGETS[one["target"]]
         if target == "weights":
             return [Inside(f"weights {one['bank']}", True, one["steps"])]
         if target == "table":
             return [Inside(target, True, one["beats"] * config.beat_bytes)]
-        if target in ("layernorm", "codebook"):
+        if target in ("layernorm", "codebook", "row_multipliers"):
             found = [Inside(target, True, one["beats"])]
             if target == "codebook" and one["beats"] > CODEBOOK_ENTRIES:
                 found.append(Inside("thresholds", True, one["beats"] - CODEBOOK_ENTRIES))
             return found
     return []
+
+
+def _rows_inside(one: Instruction, writes: bool, config: AcceleratorConfig) -> list[Inside]:
+    """Entries of the row table up to the last row, and the row tiles of the outlier map."""
+    if not one["row_encode" if writes else "row_scales"] and not _has_outliers(one):
+        return []
+    first, channels = (one["out_row"], one["channels"]) if writes else (one["row_first"], one["steps"])
+    end, tile_rows = first + one["rows"], config.array_rows
+    found = [Inside("row_multipliers", False, end)] if one["row_encode" if writes else "row_scales"] else []
+    if _has_outliers(one):
+        if first % tile_rows:
+            raise HwsimError(f"begins with row {first}, expected whole row tiles of {tile_rows} where it has outliers")
+        tiles = range(first // tile_rows, -(-end // tile_rows))
+        found += [Inside(outlier_tile(tile), writes, channels) for tile in tiles]
+    return found
+
+
+def outlier_tile(tile: int) -> str:
+    """Name of a row tile of the outlier map."""
+    return f"outliers of row tile {tile}"
+
+
+def _has_outliers(one: Instruction) -> bool:
+    return bool(one["outliers"] and (one.operation == "gemm" or one["row_encode"]))
+
+
+def _planes(one: Instruction, like: Region) -> list[tuple[str, Region]]:
+    """Names and places of the planes of outliers, which lie as the codes do."""
+    return [(name, replace(like, base=one[name])) for name in ("outlier_high", "outlier_low")]
 
 
 def _load(one: Instruction, config: AcceleratorConfig) -> list[Footprint]:
@@ -126,7 +163,10 @@ def _load(one: Instruction, config: AcceleratorConfig) -> list[Footprint]:
 def _gemm(one: Instruction, config: AcceleratorConfig) -> list[Footprint]:
     rows, steps, columns = one["rows"], one["steps"], one["columns"]
     row_region = _region(one, "row_", False, config)
-    found = [Footprint("the row operand", row_region, one["row_first"], rows, 0, steps, False, "operand")]
+    operand = one["row_first"], rows, 0, steps, False
+    found = [Footprint("the row operand", row_region, *operand, "operand", "row")]
+    if _has_outliers(one):
+        found += [Footprint(name, plane, *operand, "operand", "row") for name, plane in _planes(one, row_region)]
     source = COLUMN_SOURCES[one["column_source"]]
     column_region = _region(one, "column_", False, config)
     if source == "channels":

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from hwsim.compiler.operations import Section
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
+from hwsim.network import RowArrays
 
 TABLE_BYTES = 1024
 """Every load of a table brings all entries; those that the pre-activation cannot reach are 0."""
 PARAMETER_BYTES = 8
+ZERO_POINT_BITS = 9
 DRAM_BYTES_MAX = 1 << 32
 
 
@@ -38,6 +40,16 @@ def layernorm_entries(gamma: NDArray[Any], beta: NDArray[Any], flag: NDArray[Any
     entries = gamma.astype(np.int64).astype(np.uint64) & np.uint64((1 << 16) - 1)
     entries |= (beta.astype(np.int64).astype(np.uint64) & np.uint64((1 << 32) - 1)) << np.uint64(16)
     return entries | flag.astype(np.uint64) << np.uint64(48)
+
+
+def row_entries(rows: RowArrays) -> NDArray[np.uint64]:
+    """Entries of the row table: m 16, E 16, z 9, from bit 0."""
+    entries: NDArray[np.uint64] = rows.multipliers.astype(np.uint64) | rows.encode_multipliers.astype(
+        np.uint64
+    ) << np.uint64(16)
+    zero_points = rows.zero_points.astype(np.int64) & ((1 << ZERO_POINT_BITS) - 1)
+    entries |= zero_points.astype(np.uint64) << np.uint64(32)
+    return entries
 
 
 def entry_beats(entries: NDArray[np.uint64], count: int, config: AcceleratorConfig) -> NDArray[np.uint8]:

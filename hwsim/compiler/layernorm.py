@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+import numpy as np
+
 from hwsim.compiler.image import entry_beats, layernorm_entries
 from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Access, Operation, Result
 from hwsim.compiler.plan import EarlyLoad, Plan, row_chunks
+from hwsim.compiler.row_scales import row_encoder
 from hwsim.compiler.support import is_halfwords, refuse_format
-from hwsim.formats import ChannelTwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, RowUniform, Uniform
 from hwsim.isa import LOAD_TARGETS
 from hwsim.network import LayerNorm
 
@@ -29,11 +32,12 @@ def layernorm_chunks(plan: Plan, one: Pass, stage: int, chunks: list[tuple[int, 
     source = plan.placed(layer.name, layer.input).buffer
     channels = prod(network.tensor(layer.output).shape[1:])
     old, new = network.tensor(layer.input).format, network.tensor(layer.output).format
-    if not isinstance(old, ChannelTwoScale) or not isinstance(new, Uniform) or is_halfwords(new):
+    if not isinstance(new, Uniform | RowUniform) or is_halfwords(new):
         refuse_format(network, layer.name, layer.output, "a result of uniform codes of at most 8 bits")
-    entries = layernorm_entries(
-        network.arrays[f"{layer.name}.gamma"], network.arrays[f"{layer.name}.beta"], network.flags(layer.input)
-    )
+    has_flags = isinstance(old, ChannelTwoScale)
+    flags = network.flags(layer.input) if has_flags else np.zeros(channels, np.uint8)
+    arrays = network.arrays
+    entries = layernorm_entries(arrays[f"{layer.name}.gamma"], arrays[f"{layer.name}.beta"], flags)
     load = Operation(
         operation="load",
         layer=layer.name,
@@ -45,9 +49,11 @@ def layernorm_chunks(plan: Plan, one: Pass, stage: int, chunks: list[tuple[int, 
     plan.early_loads.append(EarlyLoad(load=load, stages_before=1))
     out = plan.place(layer.output, layer.tokens, channels, False)
     padded = -(-channels // config.layernorm_lanes) * config.layernorm_lanes
-    fixed = {
-        "channels": channels, "exponent": old.exponent, "shift": layer.shift, "lo": new.minimum, "hi": new.maximum,
-        "epsilon": layer.epsilon,
+    rows = row_encoder(plan, layer, stage, padded)
+    fixed = rows.fields | {
+        "channels": channels, "exponent": old.exponent if isinstance(old, ChannelTwoScale) else 0,
+        "shift": layer.shift, "lo": new.minimum, "hi": new.maximum, "epsilon": layer.epsilon,
+        "in_halfwords": int(not has_flags),
     }  # fmt: skip
 
     def chunk(row: int, end: int) -> Operation:
@@ -57,10 +63,12 @@ def layernorm_chunks(plan: Plan, one: Pass, stage: int, chunks: list[tuple[int, 
             stage=stage,
             fields=fixed | {"in_row": row, "rows": end - row, "out_row": row},
             places={"in": source, "out": out},
+            planes=rows.planes,
             accesses=[
                 Access("read_layernorm", source, row, end, 0, channels),
                 Access("write_layernorm", out, row, end, 0, padded),
                 Access("read_inside", plan.layernorm_buffer),
+                *rows.accesses(row, end),
             ],
             result=Result(
                 tensor=layer.output, head=None, first_row=row, rows=end - row, first_channel=0, channels=channels,

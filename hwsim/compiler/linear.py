@@ -15,12 +15,14 @@ from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Access, Buffer, Operation, Result, WeightTile
 from hwsim.compiler.pixels import load_image
 from hwsim.compiler.plan import Plan, row_chunks, tile_order
+from hwsim.compiler.row_scales import row_scales
 from hwsim.compiler.support import (
     is_halfwords,
     operand_fields,
     refuse,
     requantizer_fields,
 )
+from hwsim.formats import ChannelTwoScale
 from hwsim.isa import COLUMN_SOURCES
 from hwsim.network import Im2col, Linear, Residual
 from hwsim.units.timing import drain_cycles, layernorm_cycles
@@ -74,7 +76,8 @@ def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers:
     _, decoder_reads = add_codebook(plan, layer.name, layer.input, stage)
     weights = np.zeros((network.tensor(layer.output).shape[1], depth), np.int8)
     weights[:, source.channels] = _columns_of_pixels(plan, one.load, network.arrays[f"{layer.name}.weight"])
-    fixed = drain.fields | operand_fields(network, layer.name, layer.input)
+    rows_of_their_own = row_scales(plan, layer)
+    fixed = drain.fields | operand_fields(network, layer.name, layer.input) | rows_of_their_own.fields
     fixed |= requantizer_fields(network, layer.name, layer.output) | {"steps": depth}
     weight_tiles = [
         WeightTile(
@@ -98,6 +101,7 @@ def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers:
             Access("write_drain", tile.buffer, *out),
             *drain.accesses,
             *decoder_reads,
+            *rows_of_their_own.accesses(row, row_end),
         ]
         if drain.skip is not None:
             places["skip"] = drain.skip
@@ -113,6 +117,7 @@ def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers:
                     "out_halfwords": int(tile.buffer.halfwords),
                 },
                 places=places,
+                planes=rows_of_their_own.planes,
                 accesses=accesses,
                 tile=weight_tiles[index],
                 result=Result(
@@ -183,7 +188,7 @@ def _columns_of_pixels(plan: Plan, load: Im2col | None, weights: np.ndarray) -> 
 def _tile_data(plan: Plan, one: Pass, tile: ColumnTile, weights: np.ndarray) -> np.ndarray:
     arrays, mine = plan.network.arrays, slice(tile.first, tile.first + tile.count)
     flags = [np.zeros(tile.count, np.uint8)] * 2
-    if isinstance(one.drain, Residual):
+    if isinstance(one.drain, Residual) and isinstance(plan.network.tensor(one.output).format, ChannelTwoScale):
         if one.drain.skip is not None:
             flags[0] = plan.network.flags(one.drain.skip)[mine]
         flags[1] = plan.network.flags(one.drain.output)[mine]

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from hwsim.compiler.layout import Region, row_stride, words_of
 from hwsim.isa import QUEUE_OF, QUEUES
 
-Space = Literal["activations", "weights", "table", "layernorm", "codebook"]
+Space = Literal["activations", "weights", "table", "layernorm", "codebook", "rows", "outliers"]
 """Which memory a buffer lies in; only activations have addresses and banks."""
 
 Port = Literal[
     "read_row", "read_column", "read_skip", "read_softmax", "read_layernorm", "read_dma",
-    "write_drain", "write_softmax", "write_layernorm", "write_dma", "read_inside", "write_inside",
+    "write_drain", "write_softmax", "write_layernorm", "write_outlier_high", "write_outlier_low", "write_dma",
+    "read_inside", "write_inside",
 ]  # fmt: skip
 """Port of the activation buffer; ``inside`` is a memory of its own, which no bank serves."""
 
@@ -131,6 +132,8 @@ class Operation:
     fields: dict[str, int]
     places: dict[str, Buffer] = field(default_factory=dict)
     """Buffers whose base and stride become fields, by the prefix of those fields."""
+    planes: dict[str, Buffer] = field(default_factory=dict)
+    """Buffers of outliers, by the field that takes their base."""
     accesses: list[Access] = field(default_factory=list)
     section: Section | None = None
     """Where in DRAM a load or store begins."""

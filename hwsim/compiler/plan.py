@@ -41,7 +41,7 @@ class Placed:
 
 @dataclass(kw_only=True)
 class EarlyLoad:
-    """A load of a table, a codebook or of LayerNorm parameters, which goes as early as its memory is free."""
+    """A load of a table, a codebook, LayerNorm parameters or scales of rows; it goes as early as its memory is free."""
 
     load: Operation
     stages_before: int
@@ -62,12 +62,18 @@ class Plan:
     tensors: dict[str, Placed] = field(default_factory=dict)
     heads: dict[str, list[tuple[Buffer, Buffer, Buffer]]] = field(default_factory=dict)
     """q, k, v of each head, by the tensor that holds them all."""
+    planes: dict[str, dict[str, Buffer]] = field(default_factory=dict)
+    """High and low limbs of outliers, by their tensor and the field that takes their base."""
+    row_tensor: str = ""
+    """Tensor whose rows the row table and the outlier map hold."""
 
     def __post_init__(self) -> None:
         self.weight_buffer = Buffer(name="weights", rows=2, space="weights")
         self.table_buffer = Buffer(name="table", space="table")
         self.layernorm_buffer = Buffer(name="layernorm parameters", space="layernorm")
         self.codebook_buffer = Buffer(name="codebook", space="codebook")
+        self.row_buffer = Buffer(name="row table", space="rows")
+        self.outlier_buffer = Buffer(name="outlier map", space="outliers")
         self.threshold_buffer = Buffer(name="thresholds", space="codebook")
 
     def buffer(self, name: str, rows: int, channels: int, halfwords: bool) -> Buffer:

@@ -9,6 +9,7 @@ from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Operation, Result
 from hwsim.compiler.plan import Plan
 from hwsim.compiler.prefetch import with_loads
+from hwsim.compiler.row_scales import keeps_row_table
 from hwsim.compiler.support import refuse
 from hwsim.network import AttentionScores, LayerNorm, Linear, Residual
 from hwsim.network_check import layer_inputs
@@ -41,7 +42,7 @@ def schedule(plan: Plan, passes: list[Pass]) -> list[Operation]:
             lazy.attention().add_rest()
             stage += 1 + ATTENTION_PASSES
         elif isinstance(one.main, Linear):
-            norm = following[0] if following and _normalises(following[0], one) else None
+            norm = following[0] if following and _normalises(plan, following[0], one) else None
             add_linear(plan, one, stage, by_chunks, Readers(norm=norm))
             normalised |= {norm.output} if norm is not None else set()
             stage += 2 if norm is not None else 1
@@ -77,8 +78,11 @@ class _LazyAttention:
         self.attention().add_early_scores(head)
 
 
-def _normalises(norm: Pass, one: Pass) -> bool:
-    return isinstance(norm.main, LayerNorm) and isinstance(one.drain, Residual) and norm.main.input == one.output
+def _normalises(plan: Plan, norm: Pass, one: Pass) -> bool:
+    """Whether a LayerNorm reads the result of a linear layer and may begin before its end."""
+    if not isinstance(norm.main, LayerNorm) or not isinstance(one.drain, Residual) or norm.main.input != one.output:
+        return False
+    return isinstance(one.main, Linear) and keeps_row_table(plan, one.main, norm.main)
 
 
 def _store_logits(plan: Plan, stage: int) -> Operation:

@@ -7,7 +7,7 @@ from typing import NoReturn
 from hwsim.compiler.image import PARAMETER_BYTES, TABLE_BYTES
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
-from hwsim.formats import Codebook, Format, Logarithmic, TwoScale, Uniform
+from hwsim.formats import Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.isa import ENCODER_KINDS, INSTRUCTION_BYTES, OPERAND_KINDS
 from hwsim.network import Network
 
@@ -36,8 +36,9 @@ def check_config(config: AcceleratorConfig) -> None:
     blocks = config.activation_banks * config.word_bytes**2
     if config.activation_buffer_bytes % blocks or config.activation_buffer_bytes < 2 * blocks:
         raise HwsimError(
-            f"preset {config.name}: activation_buffer_bytes is {config.activation_buffer_bytes}, expected two or more times"
-            f" {blocks}: activation_banks = {config.activation_banks} of whole blocks, {config.word_bytes} words each"
+            f"preset {config.name}: activation_buffer_bytes is {config.activation_buffer_bytes}, expected two or more"
+            f" times {blocks}: activation_banks = {config.activation_banks} of whole blocks, {config.word_bytes} words"
+            " each"
         )
 
 
@@ -52,6 +53,8 @@ def operand_fields(network: Network, layer: str, tensor: str) -> dict[str, int]:
     fmt = network.tensor(tensor).format
     if isinstance(fmt, Uniform) and fmt.bits <= CODE_BITS:
         kind, zero, signed, exponent = "uniform", fmt.zero_point, int(fmt.signed), 0
+    elif isinstance(fmt, RowUniform):
+        kind, zero, signed, exponent = "uniform", 0, int(fmt.signed), fmt.exponent
     elif isinstance(fmt, TwoScale):
         kind, zero, signed, exponent = "two_scale", 0, int(fmt.small_signed), fmt.exponent
     elif isinstance(fmt, Logarithmic):
