@@ -14,7 +14,7 @@ TINY = load_preset("tiny")
     "unit",
     [
         "round_saturate", "decoder_uniform", "decoder_two_scale", "decoder_log", "decoder_codebook", "requantizer",
-        "isqrt", "reciprocal",
+        "isqrt", "reciprocal", "encoder_row",
     ],
 )  # fmt: skip
 def test_unit(unit: str, simulator: str) -> None:
