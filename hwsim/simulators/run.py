@@ -85,7 +85,7 @@ def run_jobs(
     with tempfile.TemporaryDirectory(prefix="hwsim-") as name:
         folder = Path(name)
         for index, job in enumerate(jobs):
-            _write_job(folder, index, job, config)
+            write_job(folder, index, job, config)
         command = [str(product)] if simulator == "verilator" else ["vvp", "-n", str(product), "-fst"]
         command += [f"+folder={folder}", f"+jobs={len(jobs)}", f"+limit={limit_cycles}"]
         if waves is not None:
@@ -101,7 +101,8 @@ def run_jobs(
         ]
 
 
-def _write_job(folder: Path, index: int, job: Job, config: AcceleratorConfig) -> None:
+def write_job(folder: Path, index: int, job: Job, config: AcceleratorConfig) -> None:
+    """Files of a job for ``hws_harness``."""
     beat = config.beat_bytes
     if len(job.dram) % beat:
         raise HwsimError(f"the memory image has {len(job.dram)} bytes, expected whole beats of {beat}")

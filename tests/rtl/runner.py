@@ -94,7 +94,12 @@ def sources_of(top: str, extra: tuple[Path, ...] = ()) -> list[Path]:
 
 
 def run_bench(
-    bench: str, config: AcceleratorConfig, simulator: str, top: str | None = None, extra: tuple[Path, ...] = ()
+    bench: str,
+    config: AcceleratorConfig,
+    simulator: str,
+    top: str | None = None,
+    extra: tuple[Path, ...] = (),
+    plusargs: tuple[str, ...] = (),
 ) -> None:
     """Build ``hws_<bench>`` (or ``top``) for a configuration and run ``bench_<bench>.py`` on it.
 
@@ -119,6 +124,7 @@ def run_bench(
             test_dir=build,
             results_xml=str(results),
             log_file=log,
+            plusargs=list(plusargs),
             extra_env={"HWSIM_CONFIG": config.model_dump_json(), "COCOTB_ANSI_OUTPUT": "0", "PYTHONWARNINGS": "error"},
         )
     except (RuntimeError, SystemExit, subprocess.CalledProcessError) as error:
