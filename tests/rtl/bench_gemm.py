@@ -16,6 +16,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from hwsim.interpreter.gemm import gemm
+from hwsim.interpreter.state import ROWS_MAX
 from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, OPERAND_KINDS, encode
 from hwsim.timing.gemm import gemm_tile_times, gemm_tiles, gemm_times
 from tests.rtl.gemm_batches import (
@@ -23,6 +24,7 @@ from tests.rtl.gemm_batches import (
     COLUMNS,
     CONFIG,
     KINDS,
+    PATTERNS,
     RESULT_BANK,
     ROWS,
     Batch,
@@ -112,6 +114,12 @@ class Bench:
             ],
         ]
         valids = ["load_valid_i", "weight_write_i", "parameter_write_i"]
+        if batch.row_entries:
+            streams.append([{"row_index_i": t, "row_entry_i": entry} for t, entry in enumerate(batch.row_entries)])
+            valids.append("row_write_i")
+        if batch.map_rows:
+            streams.append(_map_beats(batch))
+            valids.append("map_write_i")
         if any(instruction["drain"] == DRAIN_OPERATIONS.index("table") for instruction in batch.instructions):
             table = enumerate(batch.state.table)
             streams.append([{"table_address_i": i, "table_code_i": int(code)} for i, code in table])
@@ -180,18 +188,28 @@ def _weight_words(batch: Batch) -> list[dict[str, int]]:
     return words
 
 
+def _map_beats(batch: Batch) -> list[dict[str, int]]:
+    """A beat a cycle; the rows of a tile are not nearer to each other than LayerNorm writes them."""
+    lanes, beats = CONFIG.layernorm_lanes, []
+    for row, bits in batch.map_rows:
+        for beat in range(len(bits) // lanes):
+            word = sum(int(bit) << lane for lane, bit in enumerate(bits[beat * lanes : (beat + 1) * lanes]))
+            beats.append({"map_row_i": row, "map_beat_i": beat, "map_bits_i": word})
+    return beats
+
+
 async def check(bench: Bench, batch: Batch) -> None:
     """Run a batch; every byte around the results, and every cycle, must be what the models say."""
     await bench.load(batch)
-    for instruction in batch.instructions:
-        gemm(instruction, batch.state)
+    tile_steps = [gemm(instruction, batch.state).tile_steps for instruction in batch.instructions]
     await bench.run(batch)
     last = LONG_AGO
     for i, instruction in enumerate(batch.instructions):
         rows, columns, steps = (instruction[name] for name in ("rows", "columns", "steps"))
-        times = gemm_times(bench.starts[i], rows, columns, steps, last, CONFIG)
-        tiles = np.full(gemm_tiles(rows, columns, CONFIG), steps)
-        assert times == gemm_tile_times(bench.starts[i], tiles, last, CONFIG)
+        assert len(tile_steps[i]) == gemm_tiles(rows, columns, CONFIG)
+        times = gemm_tile_times(bench.starts[i], tile_steps[i], last, CONFIG)
+        if not instruction["outliers"]:
+            assert times == gemm_times(bench.starts[i], rows, columns, steps, last, CONFIG)
         assert bench.dones[i] == times.done, f"instruction {i}: done {bench.dones[i] - times.done} cycles late"
         if i + 1 < len(bench.starts) and batch.pauses[i + 1] == 0:
             assert bench.starts[i + 1] == times.last_step, f"instruction {i + 1}: it starts at the last step before"
@@ -248,6 +266,50 @@ async def operand_kinds(dut: Any) -> None:
 
 
 @cocotb.test()
+async def row_scales(dut: Any) -> None:
+    bench = await started(dut)
+    for drain in ("none", "table"):
+        shapes = [
+            Shape(2 * ROWS + 1, COLUMNS, 9, drain=drain, row_scales=True),
+            Shape(1, 1, 1, drain=drain, row_scales=True),
+        ]
+        await check(
+            bench, new_batch(6, *shapes, Shape(ROWS + 1, 2 * COLUMNS + 1, 5, "channels", drain, row_scales=True))
+        )
+    # one bank with row scales and one without, in turn
+    turns = [Shape(ROWS + i % 2, COLUMNS, 2 + i, halfwords=True, bank=i % 2, row_scales=i % 2 == 0) for i in range(5)]
+    await check(bench, new_batch(7, *turns))
+    # far rows of the table, as far as the bank lets rows of one block lie
+    far = min(ROWS_MAX, BANK_WORDS - 4 * W) // ROWS * ROWS - ROWS
+    await check(bench, new_batch(8, Shape(ROWS, COLUMNS, min(3, W), row_first=far, row_scales=True)))
+
+
+@cocotb.test(skip=CONFIG.pe_style != "shift")
+async def outliers(dut: Any) -> None:
+    bench = await started(dut)
+    for i, pattern in enumerate(PATTERNS):
+        for steps in (1, 2, 3, W, 2 * W + 3):
+            shape = Shape(2 * ROWS + 1, COLUMNS, steps, halfwords=True, row_scales=True, outliers=pattern)
+            await check(bench, new_batch(i, shape))
+    # lists of many beats
+    for i, pattern in enumerate(("gaps", "many", "ends", "all")):
+        shape = Shape(ROWS + 1, COLUMNS, min(12 * W, CONFIG.layernorm_channels_max), row_scales=True, outliers=pattern)
+        await check(bench, new_batch(i, shape))
+    # the tiles of an instruction differ, as do successive instructions
+    for seed in range(4):
+        rng = random.Random(seed)
+        shapes = [
+            Shape(
+                rng.randint(1, 2 * ROWS), rng.randint(1, COLUMNS), rng.randint(1, 2 * W),
+                drain=rng.choice(["none", "table"]), row_scales=rng.random() < 0.7,
+                outliers=rng.choice(["", *PATTERNS]), bank=i % 2, pause=rng.choice([0, 0, 7, 60]),
+            )
+            for i in range(3)
+        ]  # fmt: skip
+        await check(bench, new_batch(seed, *shapes))
+
+
+@cocotb.test()
 async def random_batches(dut: Any) -> None:
     rng = random.Random(5)
     bench = await started(dut)
@@ -259,7 +321,8 @@ async def random_batches(dut: Any) -> None:
             size = rng.randint(1, 3 * ROWS), columns, rng.randint(1, 60)
             halfwords = drain == "none" and rng.random() < 0.5
             pause = rng.choice([0, 0, 1, 5, 40, 90])
-            shapes.append(Shape(*size, source, drain, halfwords, rng.choice(KINDS), rng.randrange(2), pause))
+            kind, bank = rng.choice(KINDS), rng.randrange(2)
+            shapes.append(Shape(*size, source, drain, halfwords, kind, bank, pause, row_scales=rng.random() < 0.3))
         await check(bench, new_batch(seed, *shapes))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from hwsim.interpreter.operands import column_operand, row_operand
 from hwsim.interpreter.state import State
 from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, OPERAND_KINDS, Instruction
 from hwsim.units.pe_array import multiply
+from hwsim.units.requantizer import GUARD_BITS
 from tests.rtl.stream import configuration
 
 CONFIG = configuration()
@@ -22,6 +24,7 @@ BANK_WORDS = CONFIG.buffer_words // CONFIG.activation_banks
 ROW_BANK, COLUMN_BANK, SKIP_BANK, RESULT_BANK = range(4)
 """Every port has a bank of its own, as in a program."""
 TABLE_LO = -300
+PATTERNS = ("none", "one", "ends", "gaps", "many", "all")
 KINDS = [kind for kind in OPERAND_KINDS if CONFIG.pe_style == "shift" or not kind.startswith("log")]
 """Row operands of the configuration: two accumulators take one nonzero shift."""
 
@@ -40,6 +43,10 @@ class Shape:
     bank: int = 0
     pause: int = 0
     """Cycles in which nothing is offered before this instruction."""
+    row_scales: bool = False
+    outliers: str = ""
+    """Which channels of each row tile have outliers: one of PATTERNS, or nothing."""
+    row_first: int | None = None
 
 
 @dataclass
@@ -53,6 +60,12 @@ class Batch:
     instructions: list[Instruction] = field(default_factory=list)
     pauses: list[int] = field(default_factory=list)
     parameters: dict[int, list[int]] = field(default_factory=dict)
+    row_entries: list[int] = field(default_factory=list)
+    """Of the row table, from row 0 on."""
+    map_rows: list[tuple[int, NDArray[np.bool_]]] = field(default_factory=list)
+    """Rows of the outlier map in the order in which LayerNorm writes them, a bit a channel."""
+    tiles: int = 0
+    """Row tiles that have had an outlier pattern."""
 
     @property
     def memory(self) -> NDArray[np.uint8]:
@@ -77,6 +90,38 @@ class Batch:
             self.memory[index + offset] = np.array(draw, np.uint8).reshape(index.shape)
             self.known[index + offset] = True
 
+    def draw_rows(self, rows: int) -> None:
+        """Let the row table have entries for the first rows."""
+        rng = self.rng
+        for _ in range(len(self.row_entries), rows):
+            multiplier = rng.choice([1 << 15, 0, *[rng.randrange(1 << 13, 1 << 15)] * 8])
+            self.row_entries.append(multiplier | rng.getrandbits(16) << 16 | rng.randrange(-128, 256) % 512 << 32)
+        self.state.rows.write(np.array(self.row_entries, np.uint64))
+
+    def draw_outliers(self, pattern: str, first_row: int, rows: int, steps: int) -> list[NDArray[np.int64]]:
+        """Draw the map of the row tiles from a row on; the channels of each tile. Bits beyond the steps are any."""
+        channels = []
+        for row in range(first_row, first_row + rows, ROWS):
+            bits = np.array([self.rng.random() < 0.3 for _ in range(CONFIG.layernorm_channels_max)])
+            if pattern != "many":
+                bits[:steps] = pattern == "all"
+            if pattern == "one":
+                bits[self.rng.randrange(steps)] = True
+            if pattern == "ends":
+                bits[[0, steps - 1]] = True
+            if pattern == "gaps":
+                bits[self.rng.randrange(steps) // 2 : steps : 5 * CONFIG.layernorm_lanes] = True
+            parts = [bits.copy() for _ in range(min(ROWS, 2))]
+            for part, other in pairwise(parts):
+                where = np.array([self.rng.random() < 0.5 for _ in range(len(bits))])
+                part[where] = False
+                other[~where] = False
+            for i, part in enumerate(parts):
+                self.map_rows.append((row + i, part))
+                self.state.outliers.write(row + i, part[None])
+            channels.append(np.flatnonzero(bits[:steps]))
+        return channels
+
 
 def whole(count: int, unit: int) -> int:
     """``count`` up to the next multiple."""
@@ -88,7 +133,8 @@ def _operand_format(rng: random.Random, kind: str) -> dict[str, int]:
     fields = {"operand_kind": OPERAND_KINDS.index(kind), "operand_signed": rng.randrange(2)}
     if kind == "uniform":
         lo = -128 if fields["operand_signed"] else 0
-        return fields | {"operand_bits": 8, "operand_zero": rng.choice([0, lo, lo + 255, rng.randrange(lo, lo + 256)])}
+        zero = rng.choice([0, lo, lo + 255, rng.randrange(lo, lo + 256)])
+        return fields | {"operand_bits": 8, "operand_zero": zero, "operand_exponent": rng.choice([0, 0, 1, 5])}
     if kind == "two_scale":
         return fields | {"operand_bits": rng.choice([8, 8, 6, 4]), "operand_exponent": rng.randint(1, 6)}
     return fields | {"operand_bits": rng.choice([8, 4, 3]), "operand_exponent": rng.randint(3, 8)}
@@ -97,14 +143,22 @@ def _operand_format(rng: random.Random, kind: str) -> dict[str, int]:
 def _add(batch: Batch, shape: Shape) -> None:
     """Draw an instruction of this shape, and fill what it reads."""
     rng = batch.rng
+    row_first = shape.row_first
+    if row_first is None:
+        row_first = ROWS * (batch.tiles if shape.outliers else rng.randrange(4))
     fields = _operand_format(rng, shape.kind) | {
         "rows": shape.rows, "columns": shape.columns, "steps": shape.steps, "bank": shape.bank,
         "column_source": COLUMN_SOURCES.index(shape.source), "drain": DRAIN_OPERATIONS.index(shape.drain),
-        "out_halfwords": int(shape.halfwords), "row_first": ROWS * rng.randrange(4),
+        "out_halfwords": int(shape.halfwords), "row_first": row_first,
+        "row_scales": int(shape.row_scales), "outliers": int(bool(shape.outliers)),
     }  # fmt: skip
     region = batch.region(ROW_BANK, fields["row_first"] + shape.rows, shape.steps)
     batch.fill(region, (fields["row_first"], 0), (shape.rows, shape.steps))
     fields |= {"row_base": region.base, "row_stride": region.stride}
+    if shape.row_scales:
+        batch.draw_rows(row_first + shape.rows)
+    if shape.outliers:
+        fields |= _add_planes(batch, shape, row_first)
     if shape.source != "weights":
         first = fields["column_first"] = COLUMNS * rng.randrange(4)
         tensor = (
@@ -126,6 +180,19 @@ def _add(batch: Batch, shape: Shape) -> None:
         fields |= {"skip_base": region.base, "skip_stride": region.stride}
     batch.instructions.append(Instruction("gemm", fields | _drain_fields(rng, shape)))
     batch.pauses.append(shape.pause)
+
+
+def _add_planes(batch: Batch, shape: Shape, row_first: int) -> dict[str, int]:
+    """Limbs in the channels that a row tile has outliers in; what lies beside them stays unknown."""
+    planes = [batch.region(ROW_BANK, row_first + shape.rows, shape.steps) for _ in range(2)]
+    tiles = batch.draw_outliers(shape.outliers, row_first, shape.rows, shape.steps)
+    batch.tiles = max(batch.tiles, row_first // ROWS + len(tiles))
+    for tile, channels in enumerate(tiles):
+        rows = min(ROWS, shape.rows - ROWS * tile)
+        for channel in channels:
+            for plane in planes:
+                batch.fill(plane, (row_first + ROWS * tile, int(channel)), (rows, 1))
+    return {"outlier_high": planes[0].base, "outlier_low": planes[1].base}
 
 
 def _drain_fields(rng: random.Random, shape: Shape) -> dict[str, int]:
@@ -159,18 +226,25 @@ def _finish(batch: Batch) -> Batch:
             continue
         used = max(min(instruction["columns"], COLUMNS) for instruction in mine)
         sums = [_largest_sum(instruction, state) for instruction in mine]
-        batch.parameters[bank] = [_entry(rng, rng.choice(sums)) if n < used else 0 for n in range(COLUMNS)]
-        state.parameters.write(bank, np.array(batch.parameters[bank], np.uint64))
+        guard_bits = GUARD_BITS if all(instruction["row_scales"] for instruction in mine) else 0
+        entries = [_entry(rng, rng.choice(sums), guard_bits) if n < used else 0 for n in range(COLUMNS)]
+        batch.parameters[bank] = entries
+        state.parameters.write(bank, np.array(entries, np.uint64))
     return batch
 
 
 def _largest_sum(instruction: Instruction, state: State) -> int:
-    rows = row_operand(instruction, state).terms
-    return int(np.abs(multiply(rows, column_operand(instruction, state), CONFIG.pe_style)).max())
+    rows, weights = row_operand(instruction, state), column_operand(instruction, state)
+    acc = multiply(rows.terms, weights, CONFIG.pe_style)
+    for tile in rows.outliers:
+        if len(tile.channels):
+            mine = np.ascontiguousarray(weights[:, tile.channels])
+            acc[tile.rows] += multiply(tile.high, mine, CONFIG.pe_style) + multiply(tile.low, mine, CONFIG.pe_style)
+    return int(np.abs(acc).max())
 
 
-def _entry(rng: random.Random, largest_sum: int) -> int:
-    shift = min(47, max(0, largest_sum.bit_length() + 15 - rng.randint(6, 14)))
+def _entry(rng: random.Random, largest_sum: int, guard_bits: int) -> int:
+    shift = guard_bits + min(47, max(0, largest_sum.bit_length() + 15 - rng.randint(6, 14)))
     bias = rng.randint(-largest_sum, largest_sum) >> rng.randint(0, 4)
     multiplier = rng.randrange(1 << 14, 1 << 15)
     return bias & 0xFFFFFFFF | multiplier << 32 | shift << 48 | rng.getrandbits(2) << 54
