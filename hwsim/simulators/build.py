@@ -74,13 +74,16 @@ def harness_sources() -> list[Path]:
     return sources_of("hws_harness")
 
 
-def build_harness(config: AcceleratorConfig, simulator: Simulator, words: int, *, waves: bool = False) -> Path:
+def build_harness(
+    config: AcceleratorConfig, simulator: Simulator, words: int, *, waves: bool = False, coverage: bool = False
+) -> Path:
     """Build the harness, or find it built.
 
     Parameters
     ----------
     words : size of DRAM in beats; rounded up to a power of two
     waves : Verilator only: with FST support, which makes it slower
+    coverage : Verilator only: count the lines that are executed
 
     Returns
     -------
@@ -95,7 +98,15 @@ def build_harness(config: AcceleratorConfig, simulator: Simulator, words: int, *
     words = max(WORDS_MIN[simulator], 1 << (words - 1).bit_length())
     sources = harness_sources()
     extra = rtl_folder() / "sim" / ("hws_harness_icarus.sv" if simulator == "icarus" else "main.cpp")
-    text = [package_text(config), simulator, str(words), str(waves), Path(__file__).read_text(), extra.read_text()]
+    text = [
+        package_text(config),
+        simulator,
+        str(words),
+        str(waves),
+        str(coverage),
+        Path(__file__).read_text(),
+        extra.read_text(),
+    ]
     text += [path.read_text() for path in sources]
     key = hashlib.sha256("\0".join(text).encode()).hexdigest()[:16]
     folder = cache_folder() / f"{config.name}-{config.pe_style}-{simulator}-{key}"
@@ -108,7 +119,8 @@ def build_harness(config: AcceleratorConfig, simulator: Simulator, words: int, *
     package = scratch / "hws_pkg.sv"
     package.write_text(package_text(config))
     command = _icarus if simulator == "icarus" else _verilator
-    _run(command(package, sources, extra, words, waves, scratch), scratch)
+    options = ["--trace-fst"] * waves + ["--coverage-line"] * coverage
+    _run(command(package, sources, extra, words, options, scratch), scratch)
     try:
         scratch.rename(folder)
     except OSError:  # another process was faster
@@ -116,17 +128,17 @@ def build_harness(config: AcceleratorConfig, simulator: Simulator, words: int, *
     return product
 
 
-def _icarus(package: Path, sources: list[Path], top: Path, words: int, _waves: bool, folder: Path) -> list[str]:
+def _icarus(package: Path, sources: list[Path], top: Path, words: int, _options: list[str], folder: Path) -> list[str]:
     output = str(folder / "harness.vvp")
     files = [str(path) for path in (package, *sources, top)]
     parameter = f"hws_harness_icarus.Words={words}"
     return ["iverilog", "-g2012", "-s", "hws_harness_icarus", "-P", parameter, "-o", output, *files]
 
 
-def _verilator(package: Path, sources: list[Path], main: Path, words: int, waves: bool, folder: Path) -> list[str]:
+def _verilator(package: Path, sources: list[Path], main: Path, words: int, extra: list[str], folder: Path) -> list[str]:
     options = ["--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--quiet"]
     options += ["--top-module", "hws_harness", f"-GWords={words}", "--Mdir", str(folder), "-Wno-lint", "-Wno-fatal"]
-    options += ["--trace-fst"] if waves else []
+    options += extra
     files = [str(path) for path in (package, *sources, main)]
     return [str(_verilator_folder() / "verilator"), *options, *files]
 

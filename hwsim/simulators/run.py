@@ -65,6 +65,7 @@ def run_jobs(
     simulator: Simulator,
     *,
     waves: Waves | None = None,
+    coverage: Path | None = None,
     limit_cycles: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[JobResult]:
@@ -72,6 +73,7 @@ def run_jobs(
 
     Parameters
     ----------
+    coverage : Verilator only: file of line counts to write
     limit_cycles : a job that takes more is given up; 0: never
     progress : called about once a second with job and cycle (Verilator)
 
@@ -81,13 +83,15 @@ def run_jobs(
         For a build that fails, a simulator that stops early, or unknown bits in the memory that it leaves.
     """
     words = max(len(job.dram) for job in jobs) // config.beat_bytes
-    product = build_harness(config, simulator, words, waves=waves is not None)
+    product = build_harness(config, simulator, words, waves=waves is not None, coverage=coverage is not None)
     with tempfile.TemporaryDirectory(prefix="hwsim-") as name:
         folder = Path(name)
         for index, job in enumerate(jobs):
             write_job(folder, index, job, config)
         command = [str(product)] if simulator == "verilator" else ["vvp", "-n", str(product), "-fst"]
         command += [f"+folder={folder}", f"+jobs={len(jobs)}", f"+limit={limit_cycles}"]
+        if coverage is not None:
+            command += [f"+coverage={coverage}"]
         if waves is not None:
             command += [f"+waves={waves.path}", f"+wave_job={waves.job}"]
             command += [f"+wave_from={waves.first_cycle}", f"+wave_to={waves.last_cycle}"]

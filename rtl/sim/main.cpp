@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clock of hws_harness under Verilator. Prints the cycle of the running job once a second for a progress display.
 // +waves=FILE.fst (in a build with --trace-fst) records job +wave_job, from cycle +wave_from to +wave_to of its program.
+// +coverage=FILE: where a build with --coverage-line writes its counts.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,9 @@
 #include "verilated.h"
 #if VM_TRACE_FST
 #include "verilated_fst_c.h"
+#endif
+#if VM_COVERAGE
+#include "verilated_cov.h"
 #endif
 
 static std::string plus(VerilatedContext& context, const char* name, const char* otherwise) {
@@ -61,5 +65,8 @@ int main(int argc, char** argv) {
   if (!waves.empty()) trace.close();
 #endif
   top.final();
+#if VM_COVERAGE
+  context.coveragep()->write(plus(context, "coverage", "coverage.dat").c_str());
+#endif
   return 0;
 }
