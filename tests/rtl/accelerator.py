@@ -32,6 +32,10 @@ class Case:
     latency: int
     stall: int
     dram_seed: int
+    row_scales: bool = False
+    """A network whose rows have scales of their own, and outliers."""
+    wide_stream: bool = False
+    """A network whose residual stream has 16 bits."""
 
     @property
     def model(self) -> DramModel:
@@ -41,7 +45,10 @@ class Case:
     def memory(self, config: AcceleratorConfig) -> NDArray[np.uint8]:
         """DRAM before the run; a network that the compiler refuses becomes a program of the same seed."""
         if self.kind == "network":
-            network = random_network(self.seed, many_shifts=config.pe_style == "shift")
+            shifts = config.pe_style == "shift"
+            network = random_network(
+                self.seed, many_shifts=shifts, row_scales=self.row_scales and shifts, wide_stream=self.wide_stream
+            )
             try:
                 executable = compile_executable(network, config, trace=self.trace)
             except HwsimError:
@@ -62,7 +69,7 @@ def check_cases(cases: Sequence[Case], config: AcceleratorConfig, simulator: Sim
     results = run_jobs(jobs, config, simulator)
     for case, job, found in zip(cases, jobs, results, strict=True):
         expected = run_program(job.dram, config)
-        timeline = schedule(expected.instructions, config, case.model)
+        timeline = schedule(expected.instructions, config, case.model, expected.tile_steps)
         assert found.error == "none", f"{case}: error {found.error} of {found.error_queue}, tag {found.error_tag}"
         different = np.flatnonzero(expected.dram != found.dram)
         assert different.size == 0, f"{case}: {different.size} bytes differ, the first at {int(different[0]):#x}"

@@ -18,13 +18,15 @@ CONFIGURATIONS = [
 
 CASES = st.builds(
     Case,
-    kind=st.sampled_from(["program", "program", "network"]),
+    kind=st.sampled_from(["program", "network"]),
     seed=st.integers(0, 2**31 - 1),
     chains=st.integers(1, 6),
     trace=st.booleans(),
     latency=st.integers(0, 60),
     stall=st.sampled_from([0, 20, 80, 200]),
     dram_seed=st.integers(0, 2**31 - 1),
+    row_scales=st.booleans(),
+    wide_stream=st.booleans(),
 )
 
 
