@@ -77,6 +77,24 @@ def test_random_networks_are_the_machines_on_every_word(preset: str, seed: int) 
     assert_complete(executable, result, expected)
 
 
+@pytest.mark.parametrize("preset", ["tiny", "edge"])
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_with_scales_and_wide_streams_are_the_machines_on_every_word(preset: str, seed: int) -> None:
+    network = random_network(seed, row_scales=True, wide_stream=bool(seed % 2))
+    executable, result, expected = run_both(network, load_preset(preset), seed)
+    assert_same(executable, result, expected)
+    assert_complete(executable, result, expected)
+
+
+def test_deit_tiny_with_outliers_and_a_wide_stream_is_the_machines_on_every_word() -> None:
+    network = vit_network(DEIT_TINY, np.random.default_rng(0), row_scales=True, wide_stream=True)
+    executable, result, expected = run_both(network, load_preset("edge"))
+    assert_same(executable, result, expected)
+    assert_complete(executable, result, expected)
+    steps = [(result.instructions[n]["steps"], taken) for n, taken in result.tile_steps.items()]
+    assert any((taken > planned).any() for planned, taken in steps)
+
+
 def logarithmic_network() -> Network:
     """The first random network with logarithmic probabilities and without a codebook."""
     for seed in range(1000):

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from hwsim.cost.energy import COMPONENTS
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Format, Logarithmic, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.images import ImageSet
 from hwsim.report.figures import energy_figure, layers_figure, svg, timeline_figure
 from hwsim.report.files import check_outputs, write_json, write_text
@@ -194,6 +194,8 @@ def test_outputs_are_checked_before(tmp_path: Path) -> None:
             "log2 4 bits, s 7..9 or codebook 3 bits",
         ),
         ([Logarithmic(bits=6, base="sqrt_two", max_shift=5)], "log-sqrt2 6 bits, s 5"),
+        ([RowUniform(bits=4, signed=False, exponent=3, outliers=True)], "uint4 by rows, outliers"),
+        ([RowUniform(bits=8, signed=True)], "int8 by rows"),
     ],
 )
 def test_formats_in_words(formats: list[Format], expected: str) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hwsim.compiler.program import Program
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, TwoScale, Uniform
+from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.network import Layer, Origin
 from hwsim.report.groups import kind
 
@@ -68,6 +68,9 @@ def _encoding(fmt: Format) -> str:
         return f"{'int' if fmt.signed else 'uint'}{fmt.bits}"
     if isinstance(fmt, Logarithmic):
         return f"{'log2' if fmt.base == 'two' else 'log-sqrt2'} {fmt.bits} bits"
+    if isinstance(fmt, RowUniform):
+        outliers = ", outliers" if fmt.outliers else ""
+        return f"{'int' if fmt.signed else 'uint'}{fmt.bits} by rows{outliers}"
     names = {TwoScale: "V-2SF", ChannelTwoScale: "O-2SF", Codebook: "codebook"}
     return f"{names[type(fmt)]} {fmt.bits} bits"
 
