@@ -51,8 +51,8 @@ module hws_instruction_check (
         high3 <= CountWidth'(hws_pkg::WeightSteps)));
   assign reads_skip = drain == hws_pkg::GemmDrainWidth'(hws_pkg::GemmDrainResidual) ||
       drain == hws_pkg::GemmDrainWidth'(hws_pkg::GemmDrainConstant);
-  assign gemm = low3 != '0 && high3 != '0 && columns != '0 && columns_fit && in1 && in4 && in7 && (!reads_skip || in9) &&
-      source <= hws_pkg::GemmColumnSourceWidth'(hws_pkg::GemmColumnSourceRows);
+  assign gemm = low3 != '0 && high3 != '0 && columns != '0 && columns_fit && in1 && in4 && in7 &&
+      (!reads_skip || in9) && source <= hws_pkg::GemmColumnSourceWidth'(hws_pkg::GemmColumnSourceRows);
 
   always_comb begin
     case (opcode)

@@ -52,7 +52,7 @@ package hws_pkg;
   localparam int RowsMax = 1024;
   localparam int RowIndexWidth = $clog2(RowsMax);
   localparam int EncodeMultiplierWidth = 16;  // E_t, unsigned, below 2**15
-  localparam int RowEntryWidth = RowMultiplierWidth + EncodeMultiplierWidth + ZeroPointWidth;  // m_t, E_t, z_t, from bit 0
+  localparam int RowEntryWidth = RowMultiplierWidth + EncodeMultiplierWidth + ZeroPointWidth;  // m, E, z, from bit 0
   localparam int RowTiles = RowsMax / ArrayRows;
   localparam int RowTileWidth = (RowTiles > 1) ? $clog2(RowTiles) : 1;
 

@@ -132,7 +132,21 @@ def _icarus(package: Path, sources: list[Path], top: Path, words: int, _options:
     output = str(folder / "harness.vvp")
     files = [str(path) for path in (package, *sources, top)]
     parameter = f"hws_harness_icarus.Words={words}"
-    return ["iverilog", "-g2012", "-s", "hws_harness_icarus", "-P", parameter, "-o", output, *files]
+    commands = folder / "commands.f"
+    commands.write_text("+timescale+1ns/1ps\n")
+    return [
+        "iverilog",
+        "-g2012",
+        "-c",
+        str(commands),
+        "-s",
+        "hws_harness_icarus",
+        "-P",
+        parameter,
+        "-o",
+        output,
+        *files,
+    ]
 
 
 def _verilator(package: Path, sources: list[Path], main: Path, words: int, extra: list[str], folder: Path) -> list[str]:

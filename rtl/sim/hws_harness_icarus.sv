@@ -2,13 +2,11 @@
 // Simulation only: the clock of hws_harness under Icarus, and its waves (run with -fst).
 //
 // +waves=FILE.fst records job +wave_job, from cycle +wave_from to +wave_to of its program.
-`timescale 1ns / 1ps
 `default_nettype none
 module hws_harness_icarus #(
   parameter int Words = 1 << 17
 );
-  logic clk = 1'b0;
-  logic dumping = 1'b0;
+  logic clk, dumping;
   logic [31:0] job, cycle;
   string waves;
   int wave_job, wave_from, wave_to;
@@ -24,6 +22,8 @@ module hws_harness_icarus #(
   always #5 clk = !clk;
 
   initial begin
+    clk     = 1'b0;
+    dumping = 1'b0;
     if (!$value$plusargs("wave_job=%d", wave_job)) wave_job = 0;
     if (!$value$plusargs("wave_from=%d", wave_from)) wave_from = 0;
     if (!$value$plusargs("wave_to=%d", wave_to)) wave_to = 32'h7fffffff;

@@ -90,7 +90,7 @@ module hws_gemm_path (
     .in_valid_i(acc_valid),
     .in_ready_o(acc_ready),
     .in_acc_i(acc),
-    .in_row_multiplier_i('0),
+    .in_row_multiplier_i(hws_pkg::RowMultiplierWidth'(0)),
     .in_bias_i(bias_i[group_q*BiasWidth+:BiasWidth]),
     .in_multiplier_i(multiplier_i[group_q*MultipliersWidth+:MultipliersWidth]),
     .in_shift_i(shift_i[group_q*ShiftsWidth+:ShiftsWidth]),
