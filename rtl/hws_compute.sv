@@ -73,7 +73,7 @@ module hws_compute #(
   assign to_codebook = sink_valid_i && sink_target_i == 4'(hws_pkg::LoadTargetCodebook);
   assign to_rows = sink_valid_i && sink_target_i == 4'(hws_pkg::LoadTargetRowMultipliers);
 
-  logic outlier_read, map_write;
+  logic outlier_read, map_next, map_write;
   logic [hws_pkg::RowTileWidth-1:0] outlier_read_tile;
   logic [hws_pkg::BeatWidth-1:0] outlier_read_beat, map_beat;
   logic [hws_pkg::LayernormLanes-1:0] outlier_read_bits, map_bits;
@@ -196,15 +196,15 @@ module hws_compute #(
     .high_write_data_o(write_data_o[HighWrite*WordWidth+:WordWidth]),
     .low_write_address_o(write_address_o[LowWrite*AddressWidth+:AddressWidth]),
     .low_write_data_o(write_data_o[LowWrite*WordWidth+:WordWidth]),
-    .map_write_o(map_write),
+    .map_next_o(map_next),
     .map_row_o(map_row),
     .map_beat_o(map_beat),
+    .map_write_o(map_write),
     .map_bits_o(map_bits)
   );
 
   // The planes lie as the codes do.
   assign write_valid_o[LowWrite] = write_valid_o[HighWrite];
-
   for (genvar port = HighWrite; port <= LowWrite; port++) begin : gen_planes
     assign write_skew_o[port] = write_skew_o[LayernormWrite];
     assign write_row_o[port*WordBits+:WordBits] = write_row_o[LayernormWrite*WordBits+:WordBits];
@@ -214,10 +214,10 @@ module hws_compute #(
 
   hws_outlier_map u_outliers (
     .clk_i,
-    .rst_ni,
+    .next_i(map_next),
+    .next_row_i(map_row),
+    .next_beat_i(map_beat),
     .write_i(map_write),
-    .write_row_i(map_row),
-    .write_beat_i(map_beat),
     .write_bits_i(map_bits),
     .read_i(outlier_read),
     .read_tile_i(outlier_read_tile),

@@ -3,7 +3,7 @@
 //
 // start_i takes an instruction. A result of row r, counted from 0, has the entry out_row + r. out_valid_o: codes, and with
 // outliers the limbs, are at the write ports, the limbs' planes as far from out_address_i as their bases from the result's;
-// map_*: the same beat's row, number in the row, and which lanes are outliers.
+// map_*: which lanes of it are outliers; its row and its number in the row a cycle before, with map_next_o.
 // Latency: 2 cycles, those of the encoder, with or without row_encode. The row table's memory is read when the row before ends.
 `default_nettype none
 module hws_layernorm_encode #(
@@ -28,9 +28,10 @@ module hws_layernorm_encode #(
   output      logic [          hws_pkg::WordBytes*8-1:0] high_write_data_o,
   output      logic [   hws_pkg::BufferAddressWidth-1:0] low_write_address_o,
   output      logic [          hws_pkg::WordBytes*8-1:0] low_write_data_o,
-  output      logic                                      map_write_o,
+  output      logic                                      map_next_o,
   output      logic [        hws_pkg::RowIndexWidth-1:0] map_row_o,
   output      logic [            hws_pkg::BeatWidth-1:0] map_beat_o,
+  output      logic                                      map_write_o,
   output      logic [                         Lanes-1:0] map_bits_o
 );
   localparam int AddressWidth = hws_pkg::BufferAddressWidth;
@@ -39,7 +40,17 @@ module hws_layernorm_encode #(
   localparam int RowIndexWidth = hws_pkg::RowIndexWidth;
   localparam int EntryWidth = hws_pkg::EncodeMultiplierWidth + hws_pkg::ZeroPointWidth;
 
-  logic start_q, encode_q, outliers_q, row_last, row_end, unused_bank, unused_ready, unused_last, unused_instruction;
+  logic
+      start_q,
+      valid_q,
+      encode_q,
+      outliers_q,
+      row_last,
+      row_end,
+      unused_bank,
+      unused_ready,
+      unused_last,
+      unused_instruction;
   logic [hws_pkg::ChannelCountWidth-1:0] channels_q;
   logic [hws_pkg::LayernormEncodeShiftWidth-1:0] shift_q;
   logic [hws_pkg::LayernormOutlierExponentWidth-1:0] exponent_q;
@@ -47,8 +58,8 @@ module hws_layernorm_encode #(
   logic [hws_pkg::LayernormLoWidth-1:0] lo_q, hi_q;
   logic [AddressWidth-1:0] out_base, high_offset_q, low_offset_q;
   logic [Lanes-1:0] keep;
-  logic [hws_pkg::BeatWidth-1:0] beat, beat_q, beat_q2;
-  logic [RowIndexWidth-1:0] next_row, row_q, row_q2, row_q3;  // _q of the result, _q2 and _q3 in the encoder
+  logic [hws_pkg::BeatWidth-1:0] beat, beat_q;
+  logic [RowIndexWidth-1:0] next_row, row_q, row_q2;  // _q of the result, _q2 in the encoder
   logic [EntryWidth-1:0] entry;
   logic [CodesWidth-1:0] high, low;
 
@@ -59,8 +70,8 @@ module hws_layernorm_encode #(
   assign next_row           = start_q ? row_q : row_q + 1'b1;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) start_q <= 1'b0;
-    else start_q <= start_i;
+    if (!rst_ni) {start_q, valid_q} <= '0;
+    else {start_q, valid_q} <= {start_i, in_valid_i};
   end
 
   // The rest needs no reset: nothing comes in before a start.
@@ -80,8 +91,7 @@ module hws_layernorm_encode #(
     end
     if (start_i) row_q <= instruction_i[hws_pkg::LayernormOutRowLsb+:RowIndexWidth];
     else if (row_end) row_q <= next_row;
-    {row_q2, row_q3}  <= {row_q, row_q2};
-    {beat_q, beat_q2} <= {beat, beat_q};
+    {row_q2, beat_q} <= {row_q, beat};
   end
 
   hws_row_beats #(
@@ -145,7 +155,8 @@ module hws_layernorm_encode #(
   assign low_write_address_o  = out_address_i + low_offset_q;
   assign low_write_data_o     = WordWidth'(low);
   assign map_write_o          = plane_write_valid_o;
-  assign map_row_o            = row_q3;
-  assign map_beat_o           = beat_q2;
+  assign map_next_o           = valid_q && outliers_q;
+  assign map_row_o            = row_q2;
+  assign map_beat_o           = beat_q;
 endmodule : hws_layernorm_encode
 `default_nettype wire

@@ -46,9 +46,10 @@ module hws_layernorm_engine #(
   output      logic [       hws_pkg::WordBytes*8-1:0] high_write_data_o,
   output      logic [hws_pkg::BufferAddressWidth-1:0] low_write_address_o,
   output      logic [       hws_pkg::WordBytes*8-1:0] low_write_data_o,
-  output      logic                                   map_write_o,
+  output      logic                                   map_next_o,
   output      logic [     hws_pkg::RowIndexWidth-1:0] map_row_o,
   output      logic [         hws_pkg::BeatWidth-1:0] map_beat_o,
+  output      logic                                   map_write_o,
   output      logic [                      Lanes-1:0] map_bits_o
 );
   localparam int AddressWidth = hws_pkg::BufferAddressWidth;
@@ -190,9 +191,10 @@ module hws_layernorm_engine #(
     .high_write_data_o,
     .low_write_address_o,
     .low_write_data_o,
-    .map_write_o,
+    .map_next_o,
     .map_row_o,
     .map_beat_o,
+    .map_write_o,
     .map_bits_o
   );
 

@@ -77,7 +77,7 @@ module hws_outlier_list #(
   assign lowest   = head_bits_q & (~head_bits_q + 1'b1);
   assign single   = head_bits_q == lowest;
   assign head_end = next_i && single;
-  assign fetch    = stored_q != '0 && (!ready_q || head_end);
+  assign fetch    = stored_q != '0 && !ready_q;
   assign any_o    = push || entries_q != '0;
   assign last_o   = single && entries_q == EntriesWidth'(1);
 

@@ -74,13 +74,18 @@ module hws_gemm_system #(
 
   assign unused_entry = ^row_entry_i;  // LayerNorm's part
 
+  // The bits follow their place by a cycle.
+  logic map_write_q;
+  logic [hws_pkg::LayernormLanes-1:0] map_bits_q;
+  always_ff @(posedge clk_i) {map_write_q, map_bits_q} <= {map_write_i, map_bits_i};
+
   hws_outlier_map u_outliers (
     .clk_i,
-    .rst_ni,
-    .write_i(map_write_i),
-    .write_row_i(map_row_i),
-    .write_beat_i(map_beat_i),
-    .write_bits_i(map_bits_i),
+    .next_i(map_write_i),
+    .next_row_i(map_row_i),
+    .next_beat_i(map_beat_i),
+    .write_i(map_write_q),
+    .write_bits_i(map_bits_q),
     .read_i(outlier_read),
     .read_tile_i(outlier_read_tile),
     .read_beat_i(outlier_read_beat),

@@ -53,7 +53,7 @@ module hws_row_engines (
   logic [Writers*WordBits-1:0] write_row, write_rotate;
   logic [  Writers*WordBytes-1:0] write_mask;
   logic [Writers*WordBytes*8-1:0] write_data;
-  logic map_write, unused_entry;
+  logic map_next, map_write, unused_entry;
   logic [hws_pkg::RowIndexWidth-1:0] map_row;
   logic [hws_pkg::BeatWidth-1:0] map_beat;
   logic [hws_pkg::LayernormLanes-1:0] map_bits;
@@ -71,10 +71,10 @@ module hws_row_engines (
 
   hws_outlier_map u_map (
     .clk_i,
-    .rst_ni,
+    .next_i(map_next),
+    .next_row_i(map_row),
+    .next_beat_i(map_beat),
     .write_i(map_write),
-    .write_row_i(map_row),
-    .write_beat_i(map_beat),
     .write_bits_i(map_bits),
     .read_i(map_read_i),
     .read_tile_i(map_tile_i),
@@ -154,9 +154,10 @@ module hws_row_engines (
     .high_write_data_o(write_data[Ports*WordBytes*8+:WordBytes*8]),
     .low_write_address_o(write_address[(Ports+1)*AddressWidth+:AddressWidth]),
     .low_write_data_o(write_data[(Ports+1)*WordBytes*8+:WordBytes*8]),
-    .map_write_o(map_write),
+    .map_next_o(map_next),
     .map_row_o(map_row),
     .map_beat_o(map_beat),
+    .map_write_o(map_write),
     .map_bits_o(map_bits)
   );
 

@@ -232,6 +232,8 @@ def shapes_batch(seed: int) -> Batch:
     batch.layernorm(*layernorm[-1], again=True)
     for rows, channels in [(1, 1), (2 * CONFIG.array_rows + 1, 2), (7, layernorm_lanes + 1), (3, 5)]:
         batch.layernorm(rows, channels, encode=True)
+    for channels in (1, layernorm_lanes, 2 * layernorm_lanes):
+        batch.layernorm(CONFIG.array_rows, channels, encode=True, out_row=0)
     batch.layernorm(3, 2, encode=True, out_row=ROWS_MAX - 3)
     return batch
 
