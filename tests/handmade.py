@@ -1,10 +1,15 @@
-"""A program of six instructions made by hand, with every unit in it, for the tests of cost and report."""
+"""A program of six instructions made by hand, with every unit in it and a made-up time for each."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hwsim.compiler.program import Gemm, Instruction, OperandCounts, Program, Traffic
 from hwsim.config import load_preset
+from hwsim.cost.cycles import QUEUE_OF_UNIT, LayerCycles, Profile
 from hwsim.cost.estimate import Cost, estimate
+from hwsim.cost.owners import Owner
+from hwsim.cost.waits import REASONS, Reason
 from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
 from hwsim.network import (
     AttentionScores,
@@ -21,6 +26,8 @@ from hwsim.network import (
     Table,
     TensorSpec,
 )
+from hwsim.timing.dram import DramModel
+from hwsim.timing.schedule import Event, Timeline
 
 EIGHT = Uniform(bits=8, signed=True)
 TWO_SCALE = TwoScale(bits=8, exponent=3, small_signed=True)
@@ -109,5 +116,41 @@ TWO_COPIES = OperandCounts(zero=10, small=150, large=50)
 COUNTS = {"im2col": ONE_COPY, "fc1": ONE_COPY, "scores": TWO_COPIES, "values": TWO_COPIES}
 
 
+BOOT_TRAFFIC = replace(NO_TRAFFIC, dram_read_bits=8192)
+EACH_CYCLES, BOOT_CYCLES = 100, 20
+SPENT: dict[str, dict[Reason, int]] = {
+    "pe_array": {"array": 80, "drain": 15, "dma": 5},
+    "softmax": {"softmax": 100},
+    "layernorm": {"layernorm": 90, "dma": 10},
+    "controller": {"program": BOOT_CYCLES},
+}
+
+
+def times(unit: str, start: int, end: int) -> LayerCycles:
+    return LayerCycles(start=start, end=end, busy=end - start - 1, spent=dict.fromkeys(REASONS, 0) | SPENT[unit])
+
+
+def profile(one: Program) -> Profile:
+    """One instruction after another, 100 cycles each, after the 20 in which the program is loaded."""
+    owners: tuple[Owner, ...] = tuple(instruction.name for instruction in one.instructions)
+    cycles: dict[Owner, LayerCycles] = {None: times("controller", 2, BOOT_CYCLES)}
+    events = [Event(index=-1, queue="dma", dispatch=1, start=2, operands_end=19, done=19)]
+    for index, instruction in enumerate(one.instructions):
+        start = BOOT_CYCLES - 1 + EACH_CYCLES * index
+        done = start + EACH_CYCLES
+        cycles[instruction.name] = times(instruction.unit, start, done + 1)
+        queue = QUEUE_OF_UNIT[instruction.unit]
+        events.append(Event(index=index, queue=queue, dispatch=1, start=start, operands_end=done, done=done))
+    return Profile(
+        timeline=Timeline(
+            cycles=BOOT_CYCLES + EACH_CYCLES * len(one.instructions), busy_cycles={"array": 400, "dma": 17},
+            events=tuple(events),
+        ),
+        dram=DramModel(latency=20), owners=owners, cycles=cycles,
+        traffic={None: BOOT_TRAFFIC} | {instruction.name: instruction.traffic for instruction in one.instructions},
+    )  # fmt: skip
+
+
 def whole_cost(preset: str = "tiny", overrides: list[str] | None = None) -> Cost:
-    return estimate(program(*every_instruction(), preset=preset, overrides=overrides), COUNTS, IMAGES)
+    one = program(*every_instruction(), preset=preset, overrides=overrides)
+    return estimate(one, profile(one), COUNTS, IMAGES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import yaml
 
 from hwsim.compiler.program import OperandCounts
 from hwsim.config import load_preset
-from hwsim.cost.cycles import dma_cycles, schedule, unit_cycles, utilization
 from hwsim.cost.datapath import Datapath
 from hwsim.cost.energy import COMPONENTS, instruction_energy
 from hwsim.cost.energy_table import energy_table_names, load_energy_table
@@ -19,41 +17,23 @@ from hwsim.cost.estimate import estimate
 from hwsim.errors import HwsimError
 from hwsim.formats import Logarithmic, Uniform
 from tests.codebooks import tanq_codebook
-from tests.handmade import EIGHT, IMAGES, NO_TRAFFIC, ONE_COPY, TWO_SCALE, gemm, program, whole_cost
+from tests.handmade import EIGHT, IMAGES, ONE_COPY, TRAFFIC, TWO_SCALE, gemm, profile, program, whole_cost
 
 TINY = load_preset("tiny")
 
 
-def test_cycles_of_a_gemm_by_hand() -> None:
-    # 5x7 times 7x6 on 4x4: two tiles down, two across; a drain of 16 sums at 2 a cycle takes 8 cycles, longer than the
-    # depth of 7. 1 decoder + 7 first tile + 3 * 8 later tiles + 2 PE stages + 8 last drain + 3 requantiser
-    product = gemm("fc1", ("fc1",))
-    assert unit_cycles(product, program(product)) == 1 + 7 + 3 * 8 + 2 + 8 + 3
-    assert dma_cycles(product, TINY) == 63  # 4001 + 16 bits at 64 a cycle, rounded up
-    assert utilization(5 * 6 * 7, 63, TINY) == Fraction(210, 16 * 63)
-
-
-def test_what_follows_the_requantiser_adds_its_stages() -> None:
-    with_table, with_residual = gemm("fc1", ("fc1", "gelu")), gemm("im2col", ("im2col", "embed", "stream"))
-    assert unit_cycles(with_table, program(with_table)) == 45 + 1
-    assert unit_cycles(with_residual, program(with_residual)) == 45 + 4
-
-
-def test_an_instruction_takes_the_longer_of_unit_and_dma() -> None:
-    slow_dma, no_dma = schedule(program(gemm("fc1", ("fc1",)), gemm("scores", ("scores",), traffic=NO_TRAFFIC)))
-    assert (slow_dma.start, slow_dma.unit, slow_dma.dma, slow_dma.end) == (0, 45, 63, 63)
-    assert (no_dma.start, no_dma.unit, no_dma.dma, no_dma.end) == (63, 45, 0, 108)
-
-
-def test_instructions_follow_one_another() -> None:
+def test_totals_are_those_of_the_layers() -> None:
     cost = whole_cost()
-    assert cost.cycles_per_image == sum(layer.cycles.total for layer in cost.layers)
+    assert cost.cycles_per_image == sum(layer.cycles.total for layer in cost.layers) == 620
+    assert cost.spent == {"array": 320, "drain": 60, "dma": 30, "softmax": 100, "layernorm": 90, "program": 20}
     assert cost.macs == 210 * 6
     assert sum(cost.multiplications.values()) == cost.macs * IMAGES
-    assert cost.layers[2].multiplications == {"zero": 30 * 6, "small": 50 * 6, "large": 25 * 6}
-    assert cost.utilization == 210 * 6 / (16 * cost.cycles_per_image)
-    assert cost.latency_ms == pytest.approx(cost.cycles_per_image / 200e3)
-    assert cost.frames_per_second == pytest.approx(200e6 / cost.cycles_per_image)
+    assert cost.layers[3].multiplications == {"zero": 30 * 6, "small": 50 * 6, "large": 25 * 6}
+    assert cost.utilization == 210 * 6 / (16 * 620)
+    assert cost.array_utilization == 210 * 6 / (16 * 400)
+    assert cost.layers[3].utilization == 210 / (16 * 100)
+    assert cost.latency_ms == pytest.approx(620 / 200e3)
+    assert cost.frames_per_second == pytest.approx(200e6 / 620)
 
 
 @pytest.mark.parametrize("table", energy_table_names())
@@ -75,7 +55,7 @@ def test_every_component_that_can_cost_does() -> None:
 
 def test_energy_of_a_gemm_by_hand() -> None:
     table = load_energy_table("horowitz_45nm")
-    energy = instruction_energy(gemm("fc1", ("fc1", "gelu")), program(), ONE_COPY, IMAGES, table)
+    energy = instruction_energy(gemm("fc1", ("fc1", "gelu")), program(), TRAFFIC, ONE_COPY, IMAGES, table)
     multiply_aj = 224_479  # 9 x 8 bits: 0.0029948 pJ * 72 + 0.0010417 pJ * 8.5
     assert energy["multiply_zero"] == 0
     assert energy["multiply_small"] == 50 * 6 * multiply_aj
@@ -93,8 +73,8 @@ def test_energy_of_a_gemm_by_hand() -> None:
 def test_a_zero_operand_saves_the_processing_element_and_nothing_else() -> None:
     table = load_energy_table("horowitz_45nm")
     one = gemm("fc1", ("fc1", "gelu"))
-    before = instruction_energy(one, program(), OperandCounts(zero=0, small=80, large=25), IMAGES, table)
-    after = instruction_energy(one, program(), OperandCounts(zero=10, small=70, large=25), IMAGES, table)
+    before = instruction_energy(one, program(), TRAFFIC, OperandCounts(zero=0, small=80, large=25), IMAGES, table)
+    after = instruction_energy(one, program(), TRAFFIC, OperandCounts(zero=10, small=70, large=25), IMAGES, table)
     saved = {name for name in COMPONENTS if after[name] < before[name]}
     assert saved == {"multiply_small", "shift", "accumulate", "pe_registers"}
     assert all(after[name] == before[name] for name in COMPONENTS if name not in saved)
@@ -117,10 +97,12 @@ def test_decoders_cost_what_they_do() -> None:
 
 
 def test_counts_must_fit_the_product() -> None:
+    one = program(gemm("fc1", ("fc1",)))
     with pytest.raises(ValueError, match="fc1"):
-        estimate(program(gemm("fc1", ("fc1",))), {}, IMAGES)
-    with pytest.raises(ValueError, match="105"):
-        estimate(program(gemm("fc1", ("fc1",))), {"fc1": OperandCounts(zero=1, small=1, large=1)}, IMAGES)
+        estimate(one, profile(one), {}, IMAGES)
+    for zero in (1, 104):  # more than all of them is for rows with outliers only
+        with pytest.raises(ValueError, match="105"):
+            estimate(one, profile(one), {"fc1": OperandCounts(zero=zero, small=1, large=1)}, IMAGES)
 
 
 @pytest.mark.parametrize("name", energy_table_names())

@@ -17,14 +17,14 @@ from hwsim.cost.energy import COMPONENTS
 from hwsim.errors import HwsimError
 from hwsim.formats import ChannelTwoScale, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.images import ImageSet
-from hwsim.report.figures import energy_figure, layers_figure, svg, timeline_figure
+from hwsim.report.figures import block_window, energy_figure, layers_figure, svg, timeline_figure
 from hwsim.report.files import check_outputs, write_json, write_text
 from hwsim.report.groups import by_kind, kind
 from hwsim.report.network_table import describe_formats
 from hwsim.report.page import render_page
 from hwsim.report.result import RunReport
 from hwsim.report.terminal import print_run
-from hwsim.report.words import COMPONENT_LABELS
+from hwsim.report.words import COMPONENT_LABELS, QUEUE_LABELS, REASON_LABELS
 from tests.codebooks import tanq_codebook
 from tests.handmade import IMAGES, program, whole_cost
 
@@ -74,6 +74,11 @@ def test_json_has_the_keys_of_the_issue_and_adds_up() -> None:
     } <= set(values)  # fmt: skip
     for layer in values["layers"]:
         assert {"name", "unit", "macs", "cycles", "utilization", "energy_uj", "energy_uj_by_component"} <= set(layer)
+        assert sum(layer["cycles_by_reason"].values()) == layer["cycles"]
+        assert 0 <= layer["start_cycle"] < layer["end_cycle"] <= values["cycles_per_image"]
+        assert layer["busy_cycles"] <= layer["end_cycle"] - layer["start_cycle"]
+    assert sum(values["cycles_by_reason"].values()) == values["cycles_per_image"]
+    assert values["dram"] == {"latency": 20, "stall": 0, "seed": 0}
     assert values["images"] == IMAGES
     assert sum(layer["cycles"] for layer in values["layers"]) == values["cycles_per_image"]
     energy = values["energy_aj"]
@@ -92,7 +97,17 @@ def test_what_is_not_known_is_null() -> None:
 
 def test_terminal_names_everything() -> None:
     text = screen(report())
-    for word in (*COMPONENT_LABELS.values(), "33.33 %", "66.67 %", "cycles", "im2col", "softmax", "values"):
+    for word in (
+        *COMPONENT_LABELS.values(),
+        *REASON_LABELS.values(),
+        "(program)",
+        "33.33 %",
+        "66.67 %",
+        "cycles",
+        "im2col",
+        "softmax",
+        "values",
+    ):
         assert word in text
     assert f"{report().cost.cycles_per_image:,}" in text
 
@@ -120,9 +135,11 @@ def test_kinds(name: str, expected: str) -> None:
 
 def test_groups_keep_the_sums() -> None:
     cost = whole_cost()
-    layers = tuple(replace(layer, name=f"blocks.{i % 2}.{layer.unit}") for i, layer in enumerate(cost.layers))
+    layers = tuple(replace(layer, name=f"blocks.{i % 2}.{layer.unit}") for i, layer in enumerate(cost.layers, -1))
     groups = by_kind(layers, cost.config)
-    assert [group.name for group in groups] == ["blocks.*.pe_array", "blocks.1.layernorm", "blocks.0.softmax"]
+    assert [group.name for group in groups] == [
+        "blocks.1.controller", "blocks.*.pe_array", "blocks.1.layernorm", "blocks.0.softmax",
+    ]  # fmt: skip
     assert sum(group.cycles for group in groups) == cost.cycles_per_image
     assert sum(group.energy_aj for group in groups) == cost.total_aj
     assert sum(group.count for group in groups) == len(layers)
@@ -137,6 +154,8 @@ def test_page_stands_alone() -> None:
     assert page.count("data:image/png;base64,") == IMAGES * 2  # each of them once more among the changed ones
     for name in COMPONENTS:
         assert COMPONENT_LABELS[name] in page
+    for label in (*REASON_LABELS.values(), *QUEUE_LABELS.values()):
+        assert label in page
 
 
 def test_page_without_labels() -> None:
@@ -150,6 +169,22 @@ def test_figures_are_svg_and_repeat(draw: object) -> None:
     text = svg(draw(report()))  # type: ignore[operator]
     assert ElementTree.fromstring(text).tag.endswith("svg")
     assert svg(draw(report())) == text  # type: ignore[operator]
+
+
+def test_timeline_shows_a_block_where_layers_repeat() -> None:
+    found = report()
+    assert block_window(found.cost) is None
+    names = {"fc1": "blocks.0.fc1", "scores": "blocks.1.fc1"}
+    layers = tuple(replace(layer, name=names.get(layer.name, layer.name)) for layer in found.cost.layers)
+    cycles = found.cost.profile.cycles
+    renamed = {None if name is None else names.get(name, name): one for name, one in cycles.items()}
+    owners = tuple(names.get(str(name), name) for name in found.cost.profile.owners)
+    profile = replace(found.cost.profile, cycles=renamed, owners=owners)
+    cost = replace(found.cost, layers=layers, profile=profile)
+    assert block_window(cost) == (219, 319)  # of the third and the fourth instruction
+    text = svg(timeline_figure(replace(found, cost=cost)))
+    assert "blocks.*.fc1" in text
+    assert "im2col" not in text
 
 
 def test_written_whole_and_beside_nothing(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Cycles and energy of a program, from unit formulas, operand counts and a cited energy table."""
+"""Cycles and energy of a program, from its schedule, operand counts and a cited energy table."""

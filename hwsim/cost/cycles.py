@@ -1,85 +1,118 @@
-"""Cycles of each instruction, from the formulas that the RTL benches assert (``hwsim/units/timing.py``).
+"""Cycles and traffic of a compiled program by layer: the schedule of ``hwsim/timing``, which is the Verilog's.
 
-This version runs one instruction after another. Within an instruction the DMA fills one bank of the weight buffer while
-the array works from the other, so an instruction takes the longer of its unit and its DMA. The pixels of an image are
-loaded by the DMA of the instruction that reads them.
+Every cycle of the program is spent on one layer (``hwsim/cost/waits.py`` says on which), so the layers' cycles add up
+to the program's. Besides, a layer has the times of its first start and of its last result, and the cycles in which its
+unit works for it; those of different layers overlap.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from hwsim.compiler.program import Instruction, Program
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.compiler.executable import Executable
+from hwsim.compiler.program import Program, Traffic
 from hwsim.config import AcceleratorConfig
-from hwsim.network import Layer, Residual, Table
-from hwsim.units.timing import RESIDUAL_STAGES, TABLE_STAGES, gemm_cycles, layernorm_cycles, softmax_cycles
+from hwsim.cost.owners import Owner, owners
+from hwsim.cost.traffic import add_traffic, boot_traffic, traffic_by_owner
+from hwsim.cost.waits import BOOT, REASONS, Reason, spans
+from hwsim.timing.dram import LATENCY_CYCLES, DramModel
+from hwsim.timing.schedule import Event, Timeline, schedule
+
+QUEUE_OF_UNIT = {"pe_array": "array", "softmax": "softmax", "layernorm": "layernorm", "controller": "dma"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstructionCycles:
-    """When one instruction runs and what it waits for, in cycles since the image began."""
+class LayerCycles:
+    """When one layer runs and what it costs the program; cycles since the program began."""
 
     start: int
-    unit: int
-    """Cycles of the array, the softmax unit or the LayerNorm unit."""
-    dma: int
-    """Cycles of the DMA that run beside them."""
+    """First instruction of its unit starts."""
+    end: int
+    """Cycle after its last result is written."""
+    busy: int
+    """Cycles in which its unit has an instruction of it between start and result."""
+    spent: dict[Reason, int]
+    """Cycles of the program that go to it, by what the array does or waits for; every reason is present."""
 
     @property
     def total(self) -> int:
-        """Cycles until the next instruction starts."""
-        return max(self.unit, self.dma)
-
-    @property
-    def end(self) -> int:
-        """First cycle of the next instruction."""
-        return self.start + self.total
+        """Cycles of the program that go to this layer."""
+        return sum(self.spent.values())
 
 
-def schedule(program: Program) -> list[InstructionCycles]:
-    """Cycles of every instruction of a program, in order."""
-    cycles: list[InstructionCycles] = []
-    start = 0
-    for instruction in program.instructions:
-        cycles.append(
-            InstructionCycles(
-                start=start,
-                unit=unit_cycles(instruction, program),
-                dma=dma_cycles(instruction, program.config),
-            )
-        )
-        start = cycles[-1].end
-    return cycles
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Times and traffic of a program, whole and by layer."""
+
+    timeline: Timeline
+    dram: DramModel
+    owners: tuple[Owner, ...]
+    """Of each instruction."""
+    cycles: dict[Owner, LayerCycles]
+    traffic: dict[Owner, Traffic]
+
+    def owner(self, event: Event) -> Owner:
+        """Layer that an event belongs to."""
+        return None if event.index == BOOT else self.owners[event.index]
 
 
-def unit_cycles(instruction: Instruction, program: Program) -> int:
-    """Cycles of the unit that performs an instruction; what follows the requantiser adds its pipeline stages."""
-    gemm, config = instruction.gemm, program.config
-    if gemm is not None:
-        product = gemm_cycles(gemm.rows, gemm.columns, gemm.depth, gemm.copies, config)
-        return product + sum(_drain_stages(layer) for layer in layers_of(instruction, program))
-    if instruction.unit == "softmax":
-        return softmax_cycles(instruction.rows, instruction.channels, config)
-    return layernorm_cycles(instruction.rows, instruction.channels, config)
+def profile(
+    executable: Executable,
+    program: Program,
+    tile_steps: Mapping[int, NDArray[np.int64]] | None = None,
+    dram: DramModel | None = None,
+) -> Profile:
+    """Schedule an executable and split its cycles and traffic by layer.
+
+    Parameters
+    ----------
+    program : the same network, compiled to passes
+    tile_steps : reduction steps of each tile of a product with outliers, by its number in the program
+    dram : None for the one that ``hwsim run`` and ``hwsim verify`` assume
+    """
+    memory = dram or DramModel(latency=LATENCY_CYCLES)
+    steps = tile_steps or {}
+    config, instructions = executable.config, executable.program
+    timeline = schedule(instructions, config, memory, steps)
+    owner_of: list[Owner] = owners(executable, program)
+    spent: dict[Owner, dict[Reason, int]] = {owner: dict.fromkeys(REASONS, 0) for owner in [None, *owner_of]}
+    for span in spans(instructions, timeline, config, steps):
+        owner = None if span.instruction == BOOT else owner_of[span.instruction]
+        spent[owner][span.reason] += span.end - span.first
+    traffic = traffic_by_owner(instructions, owner_of, config, steps)
+    traffic[None] = add_traffic(traffic[None], boot_traffic(config))
+    queues: dict[Owner, str] = {one.name: QUEUE_OF_UNIT[one.unit] for one in program.instructions} | {None: "dma"}
+    events: dict[Owner, list[Event]] = {owner: [] for owner in spent}
+    for event in timeline.events:
+        owner = None if event.index == BOOT else owner_of[event.index]
+        if event.queue == queues[owner]:
+            events[owner].append(event)
+    cycles = {owner: _layer_cycles(mine, spent[owner]) for owner, mine in events.items()}
+    return Profile(timeline=timeline, dram=memory, owners=tuple(owner_of), cycles=cycles, traffic=traffic)
 
 
-def layers_of(instruction: Instruction, program: Program) -> list[Layer]:
-    """Network layers that an instruction performs, in order."""
-    by_name = {layer.name: layer for layer in program.network.layers}
-    return [by_name[name] for name in instruction.layers]
+def _layer_cycles(events: list[Event], spent: dict[Reason, int]) -> LayerCycles:
+    work = merged((event.start + 1, event.done + 1) for event in events)
+    return LayerCycles(
+        start=min(event.start for event in events), end=work[-1][1], busy=sum(end - begin for begin, end in work),
+        spent=spent,
+    )  # fmt: skip
 
 
-def _drain_stages(layer: Layer) -> int:
-    if isinstance(layer, Table):
-        return TABLE_STAGES
-    return RESIDUAL_STAGES if isinstance(layer, Residual) else 0
-
-
-def dma_cycles(instruction: Instruction, config: AcceleratorConfig) -> int:
-    """Cycles that the DRAM port is busy, at one word of ``dram_bits_per_cycle`` a cycle."""
-    traffic = instruction.traffic
-    return -(-(traffic.dram_read_bits + traffic.dram_write_bits) // config.dram_bits_per_cycle)
+def merged(stretches: Iterable[tuple[int, int]], gap: int = 0) -> list[tuple[int, int]]:
+    """Begins and ends, in order of their begins, with those joined that overlap or lie at most ``gap`` apart."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in stretches:
+        if joined and begin <= joined[-1][1] + gap:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((begin, end))
+    return joined
 
 
 def utilization(macs: int, cycles: int, config: AcceleratorConfig) -> Fraction:

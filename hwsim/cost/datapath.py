@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hwsim.config import AcceleratorConfig
 from hwsim.cost.energy_table import EnergyTable
-from hwsim.formats import Codebook, Logarithmic, TwoScale, Uniform
+from hwsim.formats import Codebook, Logarithmic, RowUniform, TwoScale, Uniform
 
 TABLE_CODE_BITS = 8
 RESIDUAL_VALUE_BITS = 16  # the stream on the finer grid, int16
@@ -61,6 +61,8 @@ class Datapath:
         """One row operand from code to mantissa and shift: a multiplexer, a subtracter, or a memory."""
         if isinstance(fmt, Uniform):
             return self.table.add_aj(self.config.mantissa_bits) if fmt.zero_point else 0
+        if isinstance(fmt, RowUniform):
+            return self.table.add_aj(self.config.mantissa_bits)
         if isinstance(fmt, Logarithmic):
             return self.table.add_aj(self.config.term_shift_bits)
         decoded_bits = self.config.mantissa_bits + self.config.term_shift_bits

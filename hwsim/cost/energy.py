@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from hwsim.compiler.program import Instruction, OperandCounts, Program
-from hwsim.cost.cycles import layers_of
+from hwsim.compiler.program import Instruction, OperandCounts, Program, Traffic
 from hwsim.cost.datapath import Datapath
 from hwsim.cost.energy_table import DramLevel, EnergyTable
-from hwsim.network import AttentionScores, AttentionValues, Im2col, Linear, Residual, Table
+from hwsim.formats import RowUniform
+from hwsim.network import AttentionScores, AttentionValues, Im2col, Layer, Linear, Residual, Table
 
 Component = Literal[
     "multiply_zero",
@@ -41,6 +41,7 @@ EnergyByComponent = dict[Component, int]
 def instruction_energy(
     instruction: Instruction,
     program: Program,
+    traffic: Traffic,
     counts: OperandCounts | None,
     image_count: int,
     table: EnergyTable,
@@ -50,6 +51,7 @@ def instruction_energy(
 
     Parameters
     ----------
+    traffic : what it moves for one image
     counts : row operands that a GEMM fed to the array, summed over the images
     dram_level : which end of the table's DRAM band
     """
@@ -60,7 +62,7 @@ def instruction_energy(
             raise ValueError(f"{instruction.name}: operand counts are missing")
         operands = counts.zero + counts.small + counts.large
         expected = image_count * instruction.gemm.macs // instruction.gemm.columns
-        if operands != expected:
+        if operands < expected or (operands > expected and not _has_outliers(instruction, program)):
             raise ValueError(f"{instruction.name}: operand counts must add up to {expected}, not {operands}")
         energy |= _array_energy(instruction, program, counts, path)
         energy |= _drain_energy(instruction, program, image_count, path)
@@ -70,7 +72,7 @@ def instruction_energy(
     if instruction.unit == "layernorm":
         row = instruction.rows * path.layernorm_row()
         energy["layernorm"] = image_count * (elements * path.layernorm_element() + row)
-    return energy | _memory_energy(instruction, image_count, path, dram_level)
+    return energy | memory_energy(traffic, image_count, path, dram_level)
 
 
 def _array_energy(
@@ -107,10 +109,9 @@ def _drain_energy(instruction: Instruction, program: Program, image_count: int, 
     return energy
 
 
-def _memory_energy(
-    instruction: Instruction, image_count: int, path: Datapath, dram_level: DramLevel
-) -> EnergyByComponent:
-    traffic, table, config = instruction.traffic, path.table, path.config
+def memory_energy(traffic: Traffic, image_count: int, path: Datapath, dram_level: DramLevel) -> EnergyByComponent:
+    """Energy of what moves for each of the images; only the components of memories are present."""
+    table, config = path.table, path.config
     activation_bytes, weight_bytes = config.activation_buffer_bytes, config.weight_buffer_bytes
     return {
         "activation_buffer": image_count
@@ -125,6 +126,17 @@ def _memory_energy(
         ),
         "dram": image_count * (traffic.dram_read_bits + traffic.dram_write_bits) * table.dram_bit_aj(dram_level),
     }
+
+
+def layers_of(instruction: Instruction, program: Program) -> list[Layer]:
+    """Network layers that an instruction performs, in order."""
+    by_name = {layer.name: layer for layer in program.network.layers}
+    return [by_name[name] for name in instruction.layers]
+
+
+def _has_outliers(instruction: Instruction, program: Program) -> bool:
+    fmt = _row_operand_format(instruction, program)
+    return isinstance(fmt, RowUniform) and fmt.outliers
 
 
 def _row_operand_format(instruction: Instruction, program: Program) -> object:

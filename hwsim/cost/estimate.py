@@ -9,27 +9,32 @@ from typing import Literal, get_args
 
 from hwsim.compiler.program import Instruction, OperandCounts, Program, Unit
 from hwsim.config import AcceleratorConfig
-from hwsim.cost.cycles import InstructionCycles, schedule, utilization
-from hwsim.cost.energy import COMPONENTS, EnergyByComponent, instruction_energy
+from hwsim.cost.cycles import LayerCycles, Profile, utilization
+from hwsim.cost.datapath import Datapath
+from hwsim.cost.energy import COMPONENTS, EnergyByComponent, instruction_energy, memory_energy
 from hwsim.cost.energy_table import DRAM_LEVELS, DramLevel, EnergyTable, energy_table_names, load_energy_table
+from hwsim.cost.waits import REASONS, Reason
 
 AJ_PER_UJ = 10**12
 
 
 Region = Literal["zero", "small", "large"]
 REGIONS: tuple[Region, ...] = get_args(Region)
+PROGRAM = "(program)"
+"""Row of what no layer is charged for: the program itself is loaded and dispatched."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """Cost of one instruction: cycles for one image, energy for all images of the run."""
+    """Cost of one layer with what its drain does: cycles for one image, energy for all images of the run."""
 
     name: str
     layers: tuple[str, ...]
-    unit: Unit
+    unit: Unit | Literal["controller"]
     macs: int
-    cycles: InstructionCycles
+    cycles: LayerCycles
     utilization: float
+    """Wanted products / (multipliers x cycles that go to it)."""
     multiplications: dict[Region, int]
     """Of all images, by region of the row operand."""
     energy_aj: EnergyByComponent
@@ -56,6 +61,7 @@ class Cost:
     config: AcceleratorConfig
     image_count: int
     table: EnergyTable
+    profile: Profile
     layers: tuple[LayerCost, ...]
     low: EnergyBound
     high: EnergyBound
@@ -67,8 +73,23 @@ class Cost:
 
     @property
     def cycles_per_image(self) -> int:
-        """Cycles from the first instruction's start to the last one's end."""
-        return self.layers[-1].cycles.end
+        """Cycles of the whole program, as the accelerator's own counter reads afterwards."""
+        return self.profile.timeline.cycles
+
+    @property
+    def spent(self) -> dict[Reason, int]:
+        """Cycles of one image by what the array does or waits for; they add up to all cycles."""
+        return {reason: sum(layer.cycles.spent[reason] for layer in self.layers) for reason in REASONS}
+
+    @property
+    def array_cycles(self) -> int:
+        """Cycles that go to products: from a product's first operand to the next one's, less other units' time."""
+        return sum(layer.cycles.total for layer in self.layers if layer.unit == "pe_array")
+
+    @property
+    def array_utilization(self) -> float:
+        """Share of the array's multipliers that do wanted work, over the cycles that go to products."""
+        return float(utilization(self.macs, self.array_cycles, self.config))
 
     @property
     def latency_ms(self) -> float:
@@ -105,30 +126,52 @@ class Cost:
         return float(Fraction(energy_aj, self.image_count * AJ_PER_UJ))
 
 
-def estimate(program: Program, counts: Mapping[str, OperandCounts], image_count: int) -> Cost:
+def estimate(program: Program, profile: Profile, counts: Mapping[str, OperandCounts], image_count: int) -> Cost:
     """Cycles and energy of a run.
 
     Parameters
     ----------
+    profile : of the same network's executable
     counts : for each GEMM instruction, the row operands it fed to the array, summed over the images
     """
     table = load_energy_table(program.config.energy_table)
-    cycles = schedule(program)
     layers = tuple(
         LayerCost(
-            name=instruction.name,
-            layers=instruction.layers,
-            unit=instruction.unit,
-            macs=(macs := instruction.gemm.macs if instruction.gemm else 0),
-            cycles=took,
-            utilization=float(utilization(macs, took.total, program.config)),
-            multiplications=_multiplications(instruction, counts),
-            energy_aj=instruction_energy(instruction, program, counts.get(instruction.name), image_count, table),
+            name=one.name,
+            layers=one.layers,
+            unit=one.unit,
+            macs=(macs := one.gemm.macs if one.gemm else 0),
+            cycles=profile.cycles[one.name],
+            utilization=float(utilization(macs, profile.cycles[one.name].total, program.config)),
+            multiplications=_multiplications(one, counts),
+            energy_aj=instruction_energy(
+                one, program, profile.traffic[one.name], counts.get(one.name), image_count, table
+            ),
         )
-        for instruction, took in zip(program.instructions, cycles, strict=True)
+        for one in program.instructions
     )
-    low, high = _band(program, counts, image_count, table)
-    return Cost(config=program.config, image_count=image_count, table=table, layers=layers, low=low, high=high)
+    load = LayerCost(
+        name=PROGRAM,
+        layers=(),
+        unit="controller",
+        macs=0,
+        cycles=profile.cycles[None],
+        utilization=0.0,
+        multiplications=dict.fromkeys(REGIONS, 0),
+        energy_aj=_program_energy(program, profile, image_count, table),
+    )
+    low, high = _band(program, profile, counts, image_count, table)
+    return Cost(
+        config=program.config, image_count=image_count, table=table, profile=profile, layers=(load, *layers), low=low,
+        high=high,
+    )  # fmt: skip
+
+
+def _program_energy(
+    program: Program, profile: Profile, image_count: int, table: EnergyTable, dram_level: DramLevel = "typical"
+) -> EnergyByComponent:
+    path = Datapath(config=program.config, table=table)
+    return dict.fromkeys(COMPONENTS, 0) | memory_energy(profile.traffic[None], image_count, path, dram_level)
 
 
 def _multiplications(instruction: Instruction, counts: Mapping[str, OperandCounts]) -> dict[Region, int]:
@@ -140,12 +183,12 @@ def _multiplications(instruction: Instruction, counts: Mapping[str, OperandCount
 
 
 def _band(
-    program: Program, counts: Mapping[str, OperandCounts], image_count: int, chosen: EnergyTable
+    program: Program, profile: Profile, counts: Mapping[str, OperandCounts], image_count: int, chosen: EnergyTable
 ) -> tuple[EnergyBound, EnergyBound]:
     """Lowest and highest energy over the chosen and all shipped tables, at each end of their DRAM figures."""
     tables = {name: load_energy_table(name) for name in energy_table_names()} | {chosen.name: chosen}
     bounds = [
-        EnergyBound(table=name, dram=level, energy_aj=_total(program, counts, image_count, table, level))
+        EnergyBound(table=name, dram=level, energy_aj=_total(program, profile, counts, image_count, table, level))
         for name, table in tables.items()
         for level in DRAM_LEVELS
     ]
@@ -153,9 +196,19 @@ def _band(
 
 
 def _total(
-    program: Program, counts: Mapping[str, OperandCounts], image_count: int, table: EnergyTable, level: DramLevel
+    program: Program,
+    profile: Profile,
+    counts: Mapping[str, OperandCounts],
+    image_count: int,
+    table: EnergyTable,
+    level: DramLevel,
 ) -> int:
-    return sum(
-        sum(instruction_energy(one, program, counts.get(one.name), image_count, table, level).values())
+    of_layers = sum(
+        sum(
+            instruction_energy(
+                one, program, profile.traffic[one.name], counts.get(one.name), image_count, table, level
+            ).values()
+        )
         for one in program.instructions
     )
+    return of_layers + sum(_program_energy(program, profile, image_count, table, level).values())

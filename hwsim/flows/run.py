@@ -1,4 +1,4 @@
-"""Run a network on images: bits from the machine, cycles and energy from the cost model."""
+"""Run a network on images: bits from the machine, cycles and energy from the program that the accelerator would run."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hwsim.compiler import compile_network
+from hwsim.compiler.executable import Executable, compile_executable
 from hwsim.config import load_preset
+from hwsim.cost.cycles import profile
 from hwsim.cost.energy_table import load_energy_table
 from hwsim.cost.estimate import estimate
 from hwsim.errors import HwsimError
 from hwsim.flows.interrupt import deferred_interrupt
 from hwsim.flows.shipped import data_path, network_path
 from hwsim.flows.versions import versions
-from hwsim.images import load_images
+from hwsim.images import ImageSet, load_images
+from hwsim.interpreter import run_program
 from hwsim.machine import Machine
 from hwsim.network import load_network
 from hwsim.report.result import RunReport
@@ -60,6 +66,8 @@ def run(options: RunOptions, progress: Progress | None = None) -> RunReport:
         data_path(options.data, network), manifest.preprocess, manifest.classes, count_max=options.images
     )
     program = compile_network(network, config)
+    executable = compile_executable(network, config)
+    times = profile(executable, program, _tile_steps(executable, images))
     machine = Machine(program)
     machine.run(images.pixels[:1])  # compiles the kernels, so that the time below is the machine's own
     log.info("running %d images on %s", len(images), config.name)
@@ -79,8 +87,15 @@ def run(options: RunOptions, progress: Progress | None = None) -> RunReport:
         overrides=options.overrides,
         images=images,
         logits=result.logits,
-        cost=estimate(program, result.operand_counts, len(images)),
+        cost=estimate(program, times, result.operand_counts, len(images)),
         accumulator_bounds=program.accumulator_bounds,
         wall_seconds=wall_seconds,
         versions=versions("hwsim", "numpy", "numba"),
     )
+
+
+def _tile_steps(executable: Executable, images: ImageSet) -> dict[int, NDArray[np.int64]] | None:
+    """Steps of each tile in the first image, where outliers add some; None where every image takes the same."""
+    if not any(one.operation == "gemm" and one["outliers"] for one in executable.program):
+        return None
+    return run_program(executable.with_image(images.pixels[0]), executable.config).tile_steps

@@ -27,7 +27,7 @@ from hwsim.report.files import check_outputs
 from hwsim.report.verification import Comparison, Verification
 from hwsim.simulators.build import SIMULATORS, Simulator, require_simulator
 from hwsim.simulators.run import Job, JobResult, Waves, run_jobs
-from hwsim.timing.dram import DramModel
+from hwsim.timing.dram import LATENCY_CYCLES, DramModel
 from hwsim.timing.schedule import Timeline, schedule
 
 TRACES = ("all", "none")
@@ -49,7 +49,7 @@ class VerifyOptions:
     preset: str = "edge"
     overrides: tuple[str, ...] = ()
     trace: str = "all"
-    latency: int = 20
+    latency: int = LATENCY_CYCLES
     """Cycles of DRAM from a burst's address to its first beat."""
     stall: int = 0
     """Share of beats, in 1/256, that DRAM delays."""

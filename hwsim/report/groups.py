@@ -22,8 +22,13 @@ class LayerGroup:
     unit: str
     macs: int
     cycles: int
-    dma_bound: int
-    """How many of them wait for the DMA."""
+    """Of the program that go to them."""
+    busy: int
+    """In which their unit works for each of them, added up."""
+    start: int
+    """First start of one of them."""
+    end: int
+    """Cycle after the last result of one of them."""
     utilization: float
     energy_aj: int
 
@@ -55,7 +60,9 @@ def _sum(name: str, layers: Sequence[LayerCost], config: AcceleratorConfig) -> L
         unit=layers[0].unit,
         macs=macs,
         cycles=cycles,
-        dma_bound=sum(layer.cycles.dma > layer.cycles.unit for layer in layers),
+        busy=sum(layer.cycles.busy for layer in layers),
+        start=min(layer.cycles.start for layer in layers),
+        end=max(layer.cycles.end for layer in layers),
         utilization=float(utilization(macs, cycles, config)),
         energy_aj=sum(layer.total_aj for layer in layers),
     )

@@ -17,7 +17,7 @@ from hwsim.report.figures import energy_figure, layers_figure, svg, timeline_fig
 from hwsim.report.groups import by_kind, each
 from hwsim.report.result import RunReport
 from hwsim.report.terminal import describe_config, describe_images, describe_origin, describe_regions
-from hwsim.report.words import COMPONENT_LABELS, DEFINITIONS, UNIT_LABELS, microjoules, percent, share
+from hwsim.report.words import COMPONENT_LABELS, DEFINITIONS, REASON_LABELS, UNIT_LABELS, microjoules, percent, share
 
 IMAGES_SHOWN = 16
 _PICTURE_SIDE_MAX = 112
@@ -60,6 +60,7 @@ def render_page(report: RunReport) -> str:
         kinds=by_kind(cost.layers, report.config),
         layers=each(cost.layers, report.config),
         components={COMPONENT_LABELS[name]: value for name, value in cost.energy_aj.items()},
+        reasons={REASON_LABELS[reason]: cycles for reason, cycles in cost.spent.items()},
         units=UNIT_LABELS,
         share=share,
         first=[_picture(report, index) for index in range(min(IMAGES_SHOWN, len(report.images)))],
@@ -84,6 +85,7 @@ def _headline(report: RunReport) -> dict[str, str]:
         f"latency at {report.config.freq_mhz} MHz": f"{cost.latency_ms:.3f} ms",
         "frames/s": f"{cost.frames_per_second:,.1f}",
         "utilisation": f"{100 * cost.utilization:.1f} %",
+        "utilisation at products": f"{100 * cost.array_utilization:.1f} %",
         "energy an image": f"{microjoules(cost.per_image_uj(cost.total_aj))} µJ",
         "operands zero/small/large": describe_regions(report),
         "energy band": f"{low} to {high} µJ",

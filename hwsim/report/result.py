@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,10 @@ class RunReport:
             "latency_ms": cost.latency_ms,
             "frames_per_second": cost.frames_per_second,
             "utilization": cost.utilization,
+            "array_utilization": cost.array_utilization,
+            "cycles_by_reason": cost.spent,
+            "busy_cycles": cost.profile.timeline.busy_cycles,
+            "dram": asdict(cost.profile.dram),
             "multiplications": cost.multiplications,
             "energy_table": cost.table.name,
             "energy_uj_per_image": cost.per_image_uj(cost.total_aj),
@@ -112,9 +116,10 @@ def _layer(cost: Cost, layer: LayerCost) -> dict[str, Any]:
         "unit": layer.unit,
         "macs": layer.macs,
         "start_cycle": layer.cycles.start,
+        "end_cycle": layer.cycles.end,
+        "busy_cycles": layer.cycles.busy,
         "cycles": layer.cycles.total,
-        "unit_cycles": layer.cycles.unit,
-        "dma_cycles": layer.cycles.dma,
+        "cycles_by_reason": layer.cycles.spent,
         "utilization": layer.utilization,
         "multiplications": layer.multiplications,
         "energy_uj": cost.per_image_uj(layer.total_aj),

@@ -14,7 +14,7 @@ from hwsim.cost.energy import COMPONENTS
 from hwsim.cost.estimate import REGIONS
 from hwsim.report.groups import LayerGroup, by_kind, each
 from hwsim.report.result import RunReport
-from hwsim.report.words import COMPONENT_LABELS, microjoules, percent, share
+from hwsim.report.words import COMPONENT_LABELS, REASON_LABELS, microjoules, percent, share
 
 _BAR_CELLS = 8
 
@@ -78,9 +78,12 @@ def _headline(report: RunReport) -> RenderableType:
     table.add_row("multiply-accumulates", f"{cost.macs:,}")
     table.add_row("zero/small/large operand", describe_regions(report))
     table.add_row("cycles", Text(f"{cost.cycles_per_image:,}", style="bold"))
+    for reason, cycles in cost.spent.items():
+        table.add_row(f"  {REASON_LABELS[reason]}", f"{cycles:,}")
     table.add_row(f"latency at {report.config.freq_mhz} MHz", f"{cost.latency_ms:.3f} ms")
     table.add_row("frames/s", f"{cost.frames_per_second:,.1f}")
     table.add_row("utilisation of the array", f"{100 * cost.utilization:.1f} %")
+    table.add_row("  while at products", f"{100 * cost.array_utilization:.1f} %")
     table.add_section()
     table.add_row("energy", Text(f"{microjoules(cost.per_image_uj(cost.total_aj))} µJ", style="bold"))
     table.add_row(f"lowest, {cost.low.table}", f"{microjoules(low)} µJ")
@@ -107,21 +110,22 @@ def _layers(report: RunReport, groups: list[LayerGroup]) -> RenderableType:
     cost = report.cost
     table = _table("Cost of each layer, for one image")
     table.add_column("layer", no_wrap=True)
-    for heading, width in (("MMAC", 7), ("cycles", 9), ("share", 6), ("util.", 6), ("µJ", 5), ("share", 6)):
+    headings = (("MMAC", 7), ("busy", 8), ("cycles", 8), ("share", 6), ("util.", 6), ("µJ", 5), ("share", 6))
+    for heading, width in headings:
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)  # the names give way, not the figures
     for group in groups:
         table.add_row(
             f"{group.count} x {group.name}" if group.count > 1 else group.name,
             f"{group.macs / 1e6:,.3f}" if group.macs else "-",
-            f"{group.cycles:,}{'*' if group.dma_bound else ' '}",
+            f"{group.busy:,}",
+            f"{group.cycles:,}",
             share(group.cycles, cost.cycles_per_image),
             f"{100 * group.utilization:.1f} %" if group.macs else "-",
             microjoules(cost.per_image_uj(group.energy_aj)),
             share(group.energy_aj, cost.total_aj),
         )
-    if any(group.dma_bound for group in groups):
-        table.caption = "* waits for the DMA"
-        table.caption_justify = "left"
+    table.caption = "cycles: of the image that go to the layer; busy: its unit works for it"
+    table.caption_justify = "left"
     return table
 
 

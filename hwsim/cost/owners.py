@@ -1,0 +1,69 @@
+"""Which layer each instruction of a program works for.
+
+A compute instruction works for the layer whose result it writes, found by the buffer that it writes to. A load works
+for the next instruction that uses what it brings, a store for the last product before it, and a load of the program
+itself for no layer.
+"""
+
+from __future__ import annotations
+
+from hwsim.compiler.executable import Allocation, Executable
+from hwsim.compiler.program import Program
+from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, ENCODER_KINDS, LOAD_TARGETS, OPERAND_KINDS, Instruction
+
+Owner = str | None
+"""Name of an instruction of the compiled network (its first layer, im2col aside); None is the program itself."""
+
+
+def owners(executable: Executable, program: Program) -> list[Owner]:
+    """Owner of each instruction of an executable, in order; ``end`` belongs to the program.
+
+    Parameters
+    ----------
+    program : the same network, compiled to passes
+    """
+    layers = {layer.name: layer for layer in program.network.layers}
+    outputs = {layers[one.layers[-1]].output: one.name for one in program.instructions}
+    places: dict[int, list[Allocation]] = {}
+    for allocation in executable.allocations:
+        places.setdefault(allocation.first_word, []).append(allocation)
+    instructions = executable.program
+    found: list[Owner] = [None] * len(instructions)
+    for index, one in enumerate(instructions):
+        if one.operation in ("gemm", "softmax", "layernorm"):
+            live = (place for place in places[one["out_base"]] if index <= place.last_instruction)
+            buffer = next(place.name for place in live if place.first_instruction <= index)
+            found[index] = outputs[buffer if buffer in outputs else buffer.rpartition(".")[0]]
+    for index, one in enumerate(instructions):
+        if one.operation == "load" and LOAD_TARGETS[one["target"]] != "program":
+            users = range(index + 1, len(instructions))
+            found[index] = next(found[user] for user in users if _uses(instructions[user], one))
+        elif one.operation == "store":
+            found[index] = next(
+                found[maker] for maker in range(index - 1, -1, -1) if instructions[maker].operation == "gemm"
+            )
+    return found
+
+
+def _uses(one: Instruction, load: Instruction) -> bool:
+    """Whether an instruction takes what a load before it has brought."""
+    target = LOAD_TARGETS[load["target"]]
+    if one.operation == "gemm":
+        drain = DRAIN_OPERATIONS[one["drain"]]
+        return (
+            (target == "weights" and one["bank"] == load["bank"])
+            or (target == "codes" and one["row_base"] == load["base"])
+            or (target == "halfwords" and drain == "constant" and one["skip_base"] == load["base"])
+            or (target == "table" and drain == "table")
+            or (target == "codebook" and OPERAND_KINDS[one["operand_kind"]] == "codebook")
+        )
+    if one.operation == "softmax":
+        return target == "codebook" and ENCODER_KINDS[one["encoder"]] == "codebook"
+    if one.operation == "layernorm":
+        return target == "layernorm" or (target == "row_multipliers" and one["row_encode"] == 1)
+    return False
+
+
+def reads_weights(one: Instruction) -> bool:
+    """Whether a product takes its columns from the weight buffer."""
+    return COLUMN_SOURCES[one["column_source"]] == "weights"

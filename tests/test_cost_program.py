@@ -1,0 +1,259 @@
+"""Cycles and traffic of real programs: every cycle goes to one layer, and what moves is what the instructions say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import astuple, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from hwsim.compiler import compile_network
+from hwsim.compiler.executable import Executable, compile_executable
+from hwsim.compiler.program import Traffic
+from hwsim.config import load_preset
+from hwsim.cost.cycles import merged, profile
+from hwsim.cost.owners import owners
+from hwsim.cost.traffic import instruction_traffic
+from hwsim.cost.waits import BOOT, spans
+from hwsim.flows.verify import VerifyOptions
+from hwsim.interpreter import run_program
+from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, LOAD_TARGETS, Instruction, mask
+from hwsim.network import LayerNorm, Network, Residual
+from hwsim.timing.dram import LATENCY_CYCLES, DramModel
+from hwsim.timing.schedule import schedule
+from tests.random_network import Shape, random_images, random_network, vit_network
+
+TINY, EDGE = load_preset("tiny"), load_preset("edge")
+MEMORY = DramModel(latency=LATENCY_CYCLES)
+
+
+def load(target: str, **fields: int) -> Instruction:
+    return Instruction("load", {"target": LOAD_TARGETS.index(target), **fields})
+
+
+def traffic(
+    read: int = 0, write: int = 0, weight_write: int = 0, weight_read: int = 0, dram_read: int = 0, dram_write: int = 0
+) -> tuple[int, ...]:
+    """Bits of so many bytes, in the order of ``Traffic``."""
+    return tuple(8 * count for count in (read, write, weight_write, weight_read, dram_read, dram_write))
+
+
+# tiny: 4x4 array, words of 8 bytes, 2 lanes everywhere, beats of 8 bytes
+GEMM = {"rows": 5, "columns": 6, "steps": 7}  # 2 x 2 tiles; 5 rows of 3 words of 2 sums
+BY_HAND = [
+    (Instruction("gemm", GEMM), traffic(read=4 * 7 * 8, write=15 * 2, weight_read=4 * 7 * 4)),
+    (Instruction("gemm", GEMM | {"out_halfwords": 1}), traffic(read=4 * 7 * 8, write=15 * 4, weight_read=4 * 7 * 4)),
+    (
+        Instruction("gemm", GEMM | {"column_source": COLUMN_SOURCES.index("channels")}),
+        traffic(read=2 * 4 * 7 * 8, write=15 * 2),
+    ),
+    (
+        Instruction("gemm", GEMM | {"column_source": COLUMN_SOURCES.index("rows"), "columns": 3}),
+        traffic(read=2 * 2 * 7 * 8, write=5 * 2 * 2),
+    ),
+    (
+        Instruction("gemm", GEMM | {"drain": DRAIN_OPERATIONS.index("residual")}),
+        traffic(read=(4 * 7 + 15) * 8, write=15 * 2, weight_read=4 * 7 * 4),
+    ),
+    (
+        Instruction("gemm", GEMM | {"drain": DRAIN_OPERATIONS.index("constant")}),
+        traffic(read=(4 * 7 + 15) * 8, write=15 * 2, weight_read=4 * 7 * 4),
+    ),
+    (
+        Instruction("gemm", GEMM | {"drain": DRAIN_OPERATIONS.index("table")}),
+        traffic(read=4 * 7 * 8, write=15 * 2, weight_read=4 * 7 * 4),
+    ),
+    (Instruction("softmax", {"rows": 3, "columns": 5}), traffic(read=9 * 8, write=9 * 2)),
+    (Instruction("layernorm", {"rows": 3, "channels": 5}), traffic(read=9 * 8, write=9 * 2)),
+    (Instruction("layernorm", {"rows": 3, "channels": 5, "outliers": 1}), traffic(read=9 * 8, write=3 * 9 * 2)),
+    (load("weights", beats=11, steps=7), traffic(weight_write=7 * 4, dram_read=11 * 8)),
+    (load("codes", beats=3, bytes=20), traffic(write=20, dram_read=3 * 8)),
+    (load("halfwords", beats=4, run_bytes=12), traffic(write=2 * 12, dram_read=4 * 8)),
+    *[
+        (load(target, beats=9), traffic(dram_read=9 * 8))
+        for target in ("table", "layernorm", "program", "codebook", "row_multipliers")
+    ],
+    (Instruction("store", {"beats": 4}), traffic(read=4 * 8, dram_write=4 * 8)),
+    (Instruction("end", {}), traffic()),
+]
+
+
+@pytest.mark.parametrize(("one", "expected"), BY_HAND)
+def test_traffic_by_hand(one: Instruction, expected: tuple[int, ...]) -> None:
+    assert astuple(instruction_traffic(one, TINY)) == expected
+
+
+def test_steps_of_outliers_are_steps() -> None:
+    steps = np.array([9, 7, 9, 7])  # the first row tile has a channel with an outlier
+    found = instruction_traffic(Instruction("gemm", GEMM | {"outliers": 1}), TINY, steps)
+    assert astuple(found) == traffic(read=32 * 8, write=15 * 2, weight_read=32 * 4)
+
+
+WHOLE = Shape(
+    size=16, patch=4, mode="L", class_token=False, channels=64, heads=2, hidden=128, depth=2, classes=16
+)  # fmt: skip
+"""16 tokens: every size a multiple of the array's and of a word."""
+
+
+def whole_network() -> Network:
+    return vit_network(WHOLE, np.random.default_rng(0))
+
+
+def test_traffic_is_the_closed_form_where_everything_is_whole() -> None:
+    """What ``hwsim/compiler/traffic.py`` counts with packed codes, and every cause of a difference."""
+    network = whole_network()
+    program, executable = compile_network(network, EDGE), compile_executable(network, EDGE)
+    found = profile(executable, program).traffic
+    assert network.tensor("embed.out").format.bits < 8  # so that packing shows
+    layers = {layer.name: layer for layer in network.layers}
+    for one in program.instructions:
+        moved, closed = found[one.name], one.traffic
+        drain = layers[one.layers[-1]]
+        elements, out_bits = one.rows * one.channels, network.tensor(drain.output).format.bits
+        read, written = closed.activation_read_bits, closed.activation_write_bits
+        stream = drain.skip if isinstance(drain, Residual) else drain.input if isinstance(drain, LayerNorm) else None
+        if stream is not None:  # 8 codes are read as a word of 16 bytes
+            read += elements * (16 - network.tensor(stream).format.bits)
+        elif isinstance(drain, Residual):  # the constant passes through the activation buffer
+            read += elements * 16
+            written += elements * 16
+        if one.name == "head":  # a tile of 16 rows is read though one exists; so are the logits, 8 bytes a word
+            read = 16 * read + 16 * 2 * 8 * 2
+            written += elements * 16
+        else:
+            written += elements * (-out_bits % 8)
+        assert (moved.activation_read_bits, moved.activation_write_bits) == (read, written), one.name
+        assert moved.weight_write_bits == closed.weight_write_bits
+        assert moved.weight_read_bits == closed.weight_read_bits
+    qkv = next(one for one in program.instructions if one.name == "blocks.0.attn.qkv")
+    entries = qkv.channels * (64 - 32 - 16 - 6)  # a beat for each column's parameters
+    assert found[qkv.name].dram_read_bits == qkv.traffic.dram_read_bits + entries
+
+
+def networks() -> list[tuple[str, Network]]:
+    found = [(f"random {seed}", random_network(seed)) for seed in range(6)]
+    found += [(f"rows {seed}", random_network(seed, row_scales=True, wide_stream=seed % 2 == 1)) for seed in range(4)]
+    return [*found, ("whole", whole_network())]
+
+
+@pytest.mark.parametrize("preset", ["tiny", "edge"])
+@pytest.mark.parametrize("network", [pytest.param(one, id=name) for name, one in networks()])
+def test_every_cycle_goes_to_one_layer(network: Network, preset: str) -> None:
+    config = load_preset(preset)
+    program, executable = compile_network(network, config), compile_executable(network, config)
+    result = run_program(executable.with_image(random_images(network, 1, 0)[0]), config)
+    steps = result.tile_steps
+    timeline = schedule(executable.program, config, MEMORY, steps)
+    found = spans(executable.program, timeline, config, steps)
+    assert found[0].first == 0
+    assert found[-1].end == timeline.cycles
+    assert all(one.end == after.first and one.first < one.end for one, after in pairwise(found))
+    array = sum(span.end - span.first for span in found if span.reason == "array")
+    assert array == sum(int(tiles.sum()) for tiles in steps.values())
+    times = profile(executable, program, steps)
+    assert times.timeline == timeline
+    assert set(times.cycles) == {None, *(one.name for one in program.instructions)} == set(times.traffic)
+    assert sum(layer.total for layer in times.cycles.values()) == timeline.cycles
+    assert all(layer.busy <= layer.end - layer.start for layer in times.cycles.values())
+    for one in program.instructions:
+        assert times.cycles[one.name].spent["array"] == sum(
+            int(tiles.sum()) for index, tiles in steps.items() if times.owners[index] == one.name
+        )
+    check_owners(executable, network)
+    check_all_bytes(executable, list(times.traffic.values()))
+
+
+def check_owners(executable: Executable, network: Network) -> None:
+    """Every element of every layer's result is made by instructions of that layer."""
+    program = compile_network(network, executable.config)
+    made: Counter[str | None] = Counter()
+    for owner, one in zip(owners(executable, program), executable.program, strict=True):
+        made[owner] += one["rows"] * (one["columns"] + one["channels"]) if one.operation not in ("load", "store") else 0
+    assert {one.name: made[one.name] for one in program.instructions} == {
+        one.name: one.rows * one.channels for one in program.instructions
+    }
+
+
+def check_all_bytes(executable: Executable, found: list[Traffic]) -> None:
+    config = executable.config
+    loads = sum(one["beats"] for one in executable.program if one.operation == "load")
+    assert sum(one.dram_read_bits for one in found) == 8 * (
+        loads * config.beat_bytes + config.segment_instructions * 64
+    )
+    assert sum(one.dram_write_bits for one in found) >= 16 * len(executable.network.manifest.classes)
+
+
+def test_a_gap_goes_to_what_it_waits_for() -> None:
+    """Weights, a product, softmax of it, a product of the probabilities: its gap is drain, then softmax."""
+    program = [
+        load("weights", beats=8, steps=4, post=mask("array")),
+        Instruction("gemm", {"rows": 4, "columns": 4, "steps": 40, "wait": mask("dma"), "post": mask("softmax")}),
+        Instruction("softmax", {"rows": 4, "columns": 4, "wait": mask("array"), "post": mask("array")}),
+        Instruction("gemm", {"rows": 4, "columns": 4, "steps": 3, "wait": mask("softmax"), "post": mask("dma")}),
+        Instruction("store", {"beats": 2, "wait": mask("array")}),
+        Instruction("end", {}),
+    ]
+    timeline = schedule(program, TINY, MEMORY)
+    boot, weights, first, softmax, second, store = timeline.events
+    found = [tuple(span) for span in spans(program, timeline, TINY, {})]
+    assert found == [
+        (0, weights.start + 1, BOOT, "program"),
+        (weights.start + 1, first.start + 1, 0, "dma"),
+        (first.start + 1, first.start + 41, 1, "array"),
+        (first.start + 41, softmax.start + 1, 1, "drain"),
+        (softmax.start + 1, second.start + 1, 2, "softmax"),
+        (second.start + 1, second.start + 4, 3, "array"),
+        (second.start + 4, store.start + 1, 3, "drain"),
+        (store.start + 1, timeline.cycles, 4, "dma"),
+    ]
+    assert boot.done < weights.start
+    assert softmax.start == first.done + 1
+
+
+def test_a_short_product_waits_for_the_drain_inside() -> None:
+    """Tiles of 3 steps drain in 8 cycles: 2 tiles take 3 + 8 cycles, 5 of them waiting."""
+    program = [Instruction("gemm", {"rows": 8, "columns": 4, "steps": 3}), Instruction("end", {})]
+    timeline = schedule(program, TINY, MEMORY)
+    spent: Counter[str] = Counter()
+    for span in spans(program, timeline, TINY, {}):
+        spent[span.reason] += span.end - span.first
+    tail = timeline.cycles - timeline.events[-1].operands_end - 1
+    assert (spent["array"], spent["drain"]) == (6, 5 + tail)
+
+
+def test_dispatch_waits_for_its_segment_or_for_room() -> None:
+    """The second segment comes late: the product that it holds waits for the program."""
+    size = TINY.segment_instructions
+    gemm = Instruction("gemm", {"rows": 1, "columns": 1, "steps": 1})
+    loads = [load("program", beats=8 * size, bank=1)]
+    program = [*loads, *[gemm] * size, Instruction("end", {})]
+    slow = DramModel(latency=500)
+    timeline = schedule(program, TINY, slow)
+    found = [span for span in spans(program, timeline, TINY, {}) if span.instruction == 0]
+    assert [span.reason for span in found] == ["program"]
+    assert found[0].end == timeline.events[-1].start + 1  # the last product is the first of its segment
+    full = [load("weights", beats=64, steps=4)] * (TINY.queue_depth + 2)
+    program = [*full, gemm, Instruction("end", {})]
+    timeline = schedule(program, TINY, slow)
+    before = [span for span in spans(program, timeline, TINY, {}) if span.end <= timeline.events[-1].start + 1]
+    assert [(span.instruction, span.reason) for span in before] == [(BOOT, "program"), (0, "dma")]
+
+
+def test_merged() -> None:
+    assert merged([(0, 3), (3, 5), (7, 9), (8, 8), (20, 21)]) == [(0, 5), (7, 9), (20, 21)]
+    assert merged([(0, 3), (5, 6), (9, 10)], gap=2) == [(0, 6), (9, 10)]
+
+
+def test_run_and_verify_assume_the_same_memory() -> None:
+    import inspect
+
+    from hwsim.cli import verify_command
+
+    assert VerifyOptions().latency == inspect.signature(verify_command).parameters["latency"].default == LATENCY_CYCLES
+    network = random_network(1)
+    program, executable = compile_network(network, TINY), compile_executable(network, TINY)
+    assert profile(executable, program).timeline == profile(executable, program, dram=MEMORY).timeline
+    slower = profile(executable, program, dram=replace(MEMORY, latency=LATENCY_CYCLES + 1))
+    assert slower.timeline.cycles > profile(executable, program).timeline.cycles
