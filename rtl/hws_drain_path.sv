@@ -4,7 +4,8 @@
 //   y   = clamp(round_shift((acc + bias) * M, s) + z, lo, hi), or with a row multiplier: hws_requantizer
 //   out = y (none), table[y - lo] (table), residual adder with the old code (residual) or the constant (constant)
 //
-// operation_i: DRAIN_OPERATIONS of hwsim/isa.py. Codes of 8 bits lie at the bottom of 16, zeros above. Parameter entry:
+// operation_i: DRAIN_OPERATIONS of hwsim/isa.py. Codes of 8 bits lie at the bottom of 16, zeros above; with wide_i the sum
+// with the constant is not encoded, and has 16 bits. Parameter entry:
 // bias 32, M 16, s 6, old flag 1, new flag 1, from bit 0. in_skip_i: old codes of 8 bits side by side, or constants of 16; it
 // arrives 4 cycles after its word, with the requantiser's result. The rest of the configuration holds while a word is inside.
 // Rigid. Latency: 8 cycles for every operation: requantiser 4, residual adder 4, for which the others wait in registers.
@@ -15,6 +16,7 @@ module hws_drain_path #(
   input  wire logic                                      clk_i,
   input  wire logic                                      rst_ni,
   input  wire logic [       hws_pkg::GemmDrainWidth-1:0] operation_i,
+  input  wire logic                                      wide_i,
   input  wire logic                                      row_scales_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] zero_point_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] lo_i,
@@ -57,8 +59,8 @@ module hws_drain_path #(
   logic [Lanes*ShiftWidth-1:0] shift;
   logic [Lanes-1:0] old_flag, old_flag_q, old_flag_q2, old_flag_q3, old_flag_q4;
   logic [Lanes-1:0] new_flag, new_flag_q, new_flag_q2, new_flag_q3, new_flag_q4;
-  logic [Lanes*OutWidth-1:0] y, stream, short_q5, short_q6, short_q7, short_q8;
-  logic [Lanes*CodeWidth-1:0] table_code, residual_code;
+  logic [Lanes*OutWidth-1:0] y, stream, sum, short_q5, short_q6, short_q7, short_q8;
+  logic [Lanes*CodeWidth-1:0] table_code;
 
   assign tabled   = operation_i == OperationWidth'(hws_pkg::GemmDrainTable);
   assign constant = operation_i == OperationWidth'(hws_pkg::GemmDrainConstant);
@@ -135,6 +137,7 @@ module hws_drain_path #(
     .clk_i,
     .rst_ni,
     .constant_i(constant),
+    .wide_i(wide_i && constant),
     .multiplier_i,
     .shift_i,
     .old_exponent_i,
@@ -151,7 +154,7 @@ module hws_drain_path #(
     .in_last_i(1'b0),
     .out_valid_o(unused_valid[1]),
     .out_ready_i(1'b1),
-    .out_code_o(residual_code),
+    .out_data_o(sum),
     .out_last_o(unused_last[2])
   );
 
@@ -167,9 +170,8 @@ module hws_drain_path #(
       short_q6[lane*OutWidth+:OutWidth] <=
           tabled ? OutWidth'(table_code[lane*CodeWidth+:CodeWidth]) : short_q5[lane*OutWidth+:OutWidth];
     end
-
-    assign out_data_o[lane*OutWidth+:OutWidth] =
-        added ? OutWidth'(residual_code[lane*CodeWidth+:CodeWidth]) : short_q8[lane*OutWidth+:OutWidth];
   end
+
+  assign out_data_o = added ? sum : short_q8;
 endmodule : hws_drain_path
 `default_nettype wire

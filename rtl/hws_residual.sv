@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Residual adder of the drain with its encoder to channel two-scale codes (O-2SF), Lanes channels a cycle.
+// Residual adder of the drain, to channel two-scale codes (O-2SF) or to the sum itself, Lanes channels a cycle.
 //
 //   stream = round_shift((q << (r * o)) * M, s), or the embedding's constant
 //   y      = clamp(stream + branch, -2**15, 2**15 - 1)
-//   code   = clamp(round_shift(y, g + r' * o'), lo, hi)
+//   code   = clamp(round_shift(y, g + r' * o'), lo, hi), or with wide_i: y
 //
 // q: int8, old residual code with its channel's flag o and the exponent r (0 to 7). M: 0 to 2**15 - 1. s: 0 to 47.
 // constant, branch: int16 on the new tensor's grid with g (0 to 7) guard bits. code, lo, hi: int8 with the new flag o' and
-// exponent r'. in_stream is q at the bottom of 16 bits, or the constant where constant_i is set.
+// exponent r', at the bottom of out_data_o's 16 bits, zeros above. in_stream is q at the bottom of 16 bits, or the constant
+// where constant_i is set; a residual stream of 16 bits is a constant to this unit, and its sum is wide.
 // The flags travel with their channel; the rest holds while a word is inside.
-// Latency: 4 cycles: _q value, _q2 product, _q3 sum, _q4 code. A bubble closes when a later stage stalls.
+// Latency: 4 cycles: _q value, _q2 product, _q3 sum, _q4 code or sum. A bubble closes when a later stage stalls.
 `default_nettype none
 module hws_residual #(
   parameter int Lanes = hws_pkg::DrainLanes
@@ -17,6 +18,7 @@ module hws_residual #(
   input  wire logic                                      clk_i,
   input  wire logic                                      rst_ni,
   input  wire logic                                      constant_i,
+  input  wire logic                                      wide_i,
   input  wire logic [      hws_pkg::MultiplierWidth-1:0] multiplier_i,
   input  wire logic [ hws_pkg::MultiplierShiftWidth-1:0] shift_i,
   input  wire logic [hws_pkg::ResidualExponentWidth-1:0] old_exponent_i,
@@ -33,7 +35,7 @@ module hws_residual #(
   input  wire logic                                      in_last_i,
   output      logic                                      out_valid_o,
   input  wire logic                                      out_ready_i,
-  output      logic [      Lanes*hws_pkg::CodeWidth-1:0] out_code_o,
+  output      logic [       Lanes*hws_pkg::OutWidth-1:0] out_data_o,
   output      logic                                      out_last_o
 );
   localparam int CodeWidth = hws_pkg::CodeWidth;
@@ -76,11 +78,11 @@ module hws_residual #(
   end
 
   for (genvar lane = 0; lane < Lanes; lane++) begin : gen_lanes
-    logic [OutWidth-1:0] stream, value, branch_q, branch_q2, sum, sum_q3;
+    logic [OutWidth-1:0] stream, value, branch_q, branch_q2, sum, sum_q3, data_q4;
     logic signed [OutWidth-1:0] value_q;
     logic signed [ProductWidth-1:0] product_q2;
     logic new_flag_q, new_flag_q2, new_flag_q3;
-    logic [CodeWidth-1:0] code, code_q4;
+    logic [CodeWidth-1:0] code;
 
     assign stream = in_stream_i[lane*OutWidth+:OutWidth];
 
@@ -105,7 +107,7 @@ module hws_residual #(
         sum_q3      <= sum;
         new_flag_q3 <= new_flag_q2;
       end
-      if (ready4 && valid_q3) code_q4 <= code;
+      if (ready4 && valid_q3) data_q4 <= wide_i ? sum_q3 : OutWidth'(code);
     end
 
     hws_round_saturate #(
@@ -134,7 +136,7 @@ module hws_residual #(
       .y_o(code)
     );
 
-    assign out_code_o[lane*CodeWidth+:CodeWidth] = code_q4;
+    assign out_data_o[lane*OutWidth+:OutWidth] = data_q4;
   end
 endmodule : hws_residual
 `default_nettype wire

@@ -2,10 +2,11 @@
 
     stream = round_shift((q << (r * o_c)) * M, s), or the embedding's constant
     y      = clamp(stream + branch, -2**15, 2**15 - 1)
-    code   = clamp(round_shift(y, g + r' * o'_c), lo, hi)
+    code   = clamp(round_shift(y, g + r' * o'_c), lo, hi), or in a stream of 16 bits: y
 
 ``q``: old residual code, channel two-scale (O-2SF) with exponent r and flags o; ``M / 2**s`` moves it to the new
-tensor's grid with ``g`` guard bits, on which the 16-bit branch arrives; r', o' are the new tensor's.
+tensor's grid with ``g`` guard bits, on which the 16-bit branch arrives; r', o' are the new tensor's. A stream of
+16 bits takes the constant's place: it has one scale, on which the branch arrives.
 """
 
 from __future__ import annotations
@@ -59,12 +60,28 @@ def add_encode(
     flags : uint8[D] of the new tensor
     fmt : of the new tensor
     """
-    if stream.shape != branch.shape:
-        raise ValueError(f"stream and branch must have one shape, not {stream.shape} and {branch.shape}")
+    _require_one_shape(stream, branch)
     out = np.empty(branch.shape, np.int8)
     channel_shift = flags * np.uint8(fmt.exponent) + np.uint8(guard_bits)
     _add_encode(stream, branch, channel_shift, fmt.minimum, fmt.maximum, out)
     return out
+
+
+def add_wide(stream: NDArray[np.int16], branch: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Add the branch to a residual stream of 16 bits.
+
+    Parameters
+    ----------
+    stream : int16[T, D] old stream, or the constant
+    branch : int16[T, D]
+    """
+    _require_one_shape(stream, branch)
+    return np.clip(stream.astype(np.int32) + branch, SUM_MIN, SUM_MAX).astype(np.int16)
+
+
+def _require_one_shape(stream: NDArray[Any], branch: NDArray[Any]) -> None:
+    if stream.shape != branch.shape:
+        raise ValueError(f"stream and branch must have one shape, not {stream.shape} and {branch.shape}")
 
 
 @njit(cache=True, nogil=True)

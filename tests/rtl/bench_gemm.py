@@ -254,6 +254,9 @@ async def drain_operations(dut: Any) -> None:
     for drain in DRAIN_OPERATIONS:
         shapes = [Shape(ROWS + 1, COLUMNS, 11, drain=drain), Shape(ROWS, 1, 7, drain=drain, bank=1)]
         await check(bench, new_batch(2, *shapes, Shape(ROWS - 1, 2 * COLUMNS, 5, "channels", drain)))
+        # of 16 bits: a sum with the constant, codes with zeros above; and codes again, with nothing between them
+        turns = [Shape(ROWS + i, COLUMNS, 2 + i, drain=drain, halfwords=i % 2 == 0, bank=i % 2) for i in range(3)]
+        await check(bench, new_batch(9, *turns, Shape(ROWS, 2 * COLUMNS + 1, 5, "channels", drain, halfwords=True)))
 
 
 @cocotb.test()
@@ -319,7 +322,7 @@ async def random_batches(dut: Any) -> None:
             source, drain = rng.choice(COLUMN_SOURCES), rng.choice(DRAIN_OPERATIONS)
             columns = rng.randint(1, COLUMNS * (3 if source == "channels" else 1))
             size = rng.randint(1, 3 * ROWS), columns, rng.randint(1, 60)
-            halfwords = drain == "none" and rng.random() < 0.5
+            halfwords = rng.random() < 0.5
             pause = rng.choice([0, 0, 1, 5, 40, 90])
             kind, bank = rng.choice(KINDS), rng.randrange(2)
             shapes.append(Shape(*size, source, drain, halfwords, kind, bank, pause, row_scales=rng.random() < 0.3))

@@ -1,4 +1,4 @@
-"""Bench of ``hws_residual``: the skip connection and the embedding's constant."""
+"""Bench of ``hws_residual``: the skip connection, the embedding's constant, and residual streams of 16 bits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stall
 
 CONFIG = configuration()
 LANES = CONFIG.drain_lanes
-CODE_BITS, STREAM_BITS = 8, 16
+CODE_BITS, STREAM_BITS, OUT_BITS = 8, 16, 16
 INT16 = (-(1 << 15), (1 << 15) - 1)
 Item = tuple[int, int, int, int]
 """old code or constant, branch, old flag, new flag"""
@@ -30,8 +30,13 @@ def residual_case(
     old: ChannelTwoScale | None = None,
     mult: int = 0,
     shift: int = 0,
+    *,
+    wide: bool = False,
 ) -> Case:
-    """Items in order, ``drain_lanes`` a word, every seventh a last one. Without ``old`` the stream is constant."""
+    """Items in order, ``drain_lanes`` a word, every seventh a last one. Without ``old`` the stream is constant.
+
+    With ``wide`` the sum is the result, whatever the new format.
+    """
     items = [*items, *[(0, 0, 0, 0)] * (-len(items) % LANES)]
     words: list[tuple[int, ...]] = []
     expected: list[tuple[int, ...]] = []
@@ -42,14 +47,18 @@ def residual_case(
         raw = [value if old is None else (value & 0xFF) | junk.getrandbits(8) << 8 for value in stream]
         flags = pack(old_flags, 1), pack(new_flags, 1)
         words.append((pack(raw, STREAM_BITS), pack(branch, STREAM_BITS), *flags, last))
-        codes = []
+        results = []
         for value, added, old_flag, new_flag in items[i : i + LANES]:
             grid = value if old is None else oracle.rescale_skip(value, old, old_flag, mult, shift)
-            codes.append(oracle.residual_add(grid, added, guard_bits, new, new_flag))
-        expected.append((pack(codes, CODE_BITS), last))
+            if wide:
+                results.append(oracle.residual_add_wide(grid, added))
+            else:
+                results.append(oracle.residual_add(grid, added, guard_bits, new, new_flag) & 0xFF)
+        expected.append((pack(results, OUT_BITS), last))
     lo, hi = oracle.code_range(new)
     settings = {
         "constant_i": int(old is None),
+        "wide_i": int(wide),
         "multiplier_i": mult,
         "shift_i": shift,
         "old_exponent_i": 0 if old is None else old.exponent,
@@ -88,6 +97,10 @@ def corner_cases() -> list[Case]:
         residual_case("constant without guard bits", with_flags(constants + ties), none, 0),
         # the rest of the configuration does not reach the constant
         residual_case("constant beside a multiplier", with_flags(constants), wide, 3, None, 12345, 9),
+        # neither does the new format reach the sum
+        residual_case("wide", with_flags(constants + ties), wide, 3, None, 12345, 9, wide=True),
+        residual_case("wide beside a narrow format", with_flags(constants), narrow, 7, wide=True),
+        residual_case("wide sum with an old code", with_flags(codes), wide, 3, wide, 20000, 12, wide=True),
     ]
 
 
@@ -112,7 +125,8 @@ def random_case(rng: random.Random, count: int) -> Case:
     ]
     form = "constant" if constant else f"skip {old.exponent}, {mult} >> {shift}"
     name = f"{form}, to {new.exponent} with {guard_bits} guard bits"
-    return residual_case(name, items, new, guard_bits, None if constant else old, mult, shift)
+    wide = constant and rng.random() < 0.5
+    return residual_case(name, items, new, guard_bits, None if constant else old, mult, shift, wide=wide)
 
 
 def cases_residual() -> list[Case]:
@@ -122,7 +136,7 @@ def cases_residual() -> list[Case]:
 
 async def started(dut: Any) -> Stream:
     ports = ["in_stream_i", "in_branch_i", "in_old_flag_i", "in_new_flag_i", "in_last_i"]
-    stream = Stream(dut, ports, ["out_code_o", "out_last_o"])
+    stream = Stream(dut, ports, ["out_data_o", "out_last_o"])
     await stream.start(cases_residual()[0].settings)
     return stream
 
@@ -148,7 +162,7 @@ async def golden(dut: Any) -> None:
         out = [code for row in one["out"] for code in row]
         out += [0] * (-len(out) % LANES)
         assert [word[0] for word in case.expected] == [
-            pack(out[i : i + LANES], CODE_BITS) for i in range(0, len(out), LANES)
+            pack([code & 0xFF for code in out[i : i + LANES]], OUT_BITS) for i in range(0, len(out), LANES)
         ], f"{name}: golden and oracle differ"
         cases.append(case)
     await check_cases(await started(dut), cases)
@@ -157,7 +171,7 @@ async def golden(dut: Any) -> None:
 @cocotb.test()
 async def stalls(dut: Any) -> None:
     cases = cases_residual()
-    await check_stalls(await started(dut), [cases[1], cases[8], *cases[11:15]])
+    await check_stalls(await started(dut), [cases[1], cases[8], cases[11], *cases[14:18]])
 
 
 @cocotb.test()

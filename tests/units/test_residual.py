@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.formats import ChannelTwoScale
-from hwsim.units.residual import add_encode, rescale
+from hwsim.units.residual import add_encode, add_wide, rescale
 from tests import oracle
 
 formats = st.builds(
@@ -52,6 +52,25 @@ def test_constant_of_the_embedding_takes_the_streams_place() -> None:
     assert add_encode(constant, branch, 3, np.array([0, 1], np.uint8), fmt).tolist() == [[11, -5]]
 
 
+@given(st.integers(0, 2**32), st.sampled_from([2**6, 2**14, 2**15]))
+def test_wide_sum_equals_the_oracle(seed: int, reach: int) -> None:
+    rng = np.random.default_rng(seed)
+    stream, branch = (rng.integers(-reach, reach, (3, 9)).astype(np.int16) for _ in range(2))
+    expected = [
+        [oracle.residual_add_wide(s, b) for s, b in zip(srow, brow, strict=True)]
+        for srow, brow in zip(stream, branch, strict=True)
+    ]
+    got = add_wide(stream, branch)
+    assert got.dtype == np.int16
+    assert got.tolist() == expected
+
+
+def test_wide_sum_saturates() -> None:
+    ends = np.array([[-32768, 32767, -32768, 32767]], np.int16)
+    branch = np.array([[-1, 1, 32767, -32768]], np.int16)
+    assert add_wide(ends, branch).tolist() == [[-32768, 32767, -1, -1]]
+
+
 def test_largest_rescaled_value_fits_32_bits() -> None:
     fmt = ChannelTwoScale(bits=8, exponent=7)
     got = rescale(np.array([[-128]], np.int8), np.ones(1, np.uint8), fmt, 2**15 - 1, 0)
@@ -59,6 +78,8 @@ def test_largest_rescaled_value_fits_32_bits() -> None:
 
 
 def test_unequal_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"one shape, not \(2, 1\) and \(2, 2\)"):
+        add_wide(np.zeros((2, 1), np.int16), np.zeros((2, 2), np.int16))
     with pytest.raises(ValueError, match=r"one shape, not \(1, 2\) and \(2, 2\)"):
         add_encode(
             np.zeros((1, 2), np.int32),
