@@ -15,8 +15,13 @@ import numpy as np
 import pytest
 
 from hwsim import cli
+from hwsim.compiler.executable import compile_executable
+from hwsim.config import load_preset
 from hwsim.flows.interrupt import deferred_interrupt
-from hwsim.network import save_network
+from hwsim.interpreter import run_program
+from hwsim.network import load_network, save_network
+from hwsim.timing.dram import DramModel
+from hwsim.timing.schedule import schedule
 from tests.random_network import random_images, random_network
 
 COMMAND = [sys.executable, "-c", "from hwsim.cli import main; main()"]
@@ -27,7 +32,7 @@ COUNT = 5
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Holds a network ``net`` for 28x28 grey images of 10 classes and images for it, ``images.npz``."""
     folder = tmp_path_factory.mktemp("cli")
-    network = random_network(3, size=28, patch=4, mode="L", classes=10)
+    network = random_network(3, many_shifts=False, size=28, patch=4, mode="L", classes=10)
     save_network(network, folder / "net")
     labels = np.arange(COUNT) % 10
     np.savez(folder / "images.npz", images=random_images(network, COUNT, 0)[..., 0], labels=labels, top1_float=labels)
@@ -91,6 +96,36 @@ def test_images_and_set(folder: Path, hwsim: Hwsim, tmp_path: Path) -> None:
     assert values["overrides"] == ["freq_mhz=100", "pe_style=two_accumulator"]
     assert values["latency_ms"] == pytest.approx(values["cycles_per_image"] / 100e3)
     assert values["energy_uj_by_component"]["shift"] == 0
+
+
+def test_cycles_are_those_of_the_program(folder: Path, hwsim: Hwsim, tmp_path: Path) -> None:
+    hwsim("run", folder / "net", "--data", folder / "images.npz", "--preset", "tiny", "--json", tmp_path / "a.json")
+    values = json.loads((tmp_path / "a.json").read_text())
+    config = load_preset("tiny")
+    timeline = schedule(compile_executable(load_network(folder / "net"), config).program, config, DramModel(latency=20))
+    assert values["cycles_per_image"] == timeline.cycles == sum(layer["cycles"] for layer in values["layers"])
+    assert values["busy_cycles"] == timeline.busy_cycles
+    assert sum(values["cycles_by_reason"].values()) == timeline.cycles
+
+
+def test_cycles_with_outliers_are_those_of_the_first_image(hwsim: Hwsim, tmp_path: Path) -> None:
+    network = random_network(3, many_shifts=False, row_scales=True, size=28, patch=4, mode="L", classes=10)
+    save_network(network, tmp_path / "net")
+    images = random_images(network, 3, 1)
+    found = []
+    for name, chosen in (("a", images), ("b", images[:1])):
+        np.savez(tmp_path / f"{name}.npz", images=chosen[..., 0])
+        status, _, err = hwsim(
+            "run", tmp_path / "net", "--data", tmp_path / f"{name}.npz", "--json", tmp_path / "a.json"
+        )
+        assert status == 0, err
+        found.append(json.loads((tmp_path / "a.json").read_text())["cycles_per_image"])
+    config = load_preset("edge")
+    executable = compile_executable(network, config)
+    assert any(one["outliers"] for one in executable.program)
+    result = run_program(executable.with_image(images[0]), config)
+    timeline = schedule(result.instructions, config, DramModel(latency=20), result.tile_steps)
+    assert found[:2] == [timeline.cycles] * 2
 
 
 def test_layers_shows_each(folder: Path, hwsim: Hwsim) -> None:
@@ -161,6 +196,7 @@ def run_with(*arguments: object) -> Callable[[Path], list[object]]:
         (run_with("--set", "speed=9"), "'speed' is not a key of a preset"),
         (run_with("--set", "freq_mhz"), "--set takes key=value"),
         (run_with("--set", "drain_lanes=3"), "drain_lanes must divide array_columns (16), not 3"),
+        (run_with("--set", "array_rows=12"), "array_rows is 12, expected a power of two"),
         (run_with("--set", "energy_table=horowitz_7nm"), "energy_table must be one of aladdin_40nm, cacti_45nm_lop"),
         (run_with("--set", "layernorm_channels_max=8", "--set", "activation_buffer_bytes=64"), "expected at most"),
         (run_with("--json", "none/a.json"), "none/a.json: there is no folder none"),

@@ -112,11 +112,17 @@ def test_terminal_names_everything() -> None:
     assert f"{report().cost.cycles_per_image:,}" in text
 
 
+@pytest.mark.parametrize("every_layer", [False, True])
 @pytest.mark.parametrize("width", [80, 100, 160])
-def test_terminal_fits_the_width(width: int) -> None:
-    lines = screen(report(), width=width).splitlines()
-    assert max(len(line) for line in lines) <= width
-    assert not [line for line in lines if "…" in line]
+def test_terminal_fits_the_width(width: int, every_layer: bool) -> None:
+    found = report()
+    layers = tuple(replace(one, name=f"blocks.{i}.attn.softmax") for i, one in enumerate(found.cost.layers))
+    lines = screen(replace(found, cost=replace(found.cost, layers=layers)), width=width, every_layer=every_layer)
+    assert max(len(line) for line in lines.splitlines()) <= width
+    assert "…" not in lines
+    assert ("starts" in lines) == (every_layer and width > 80)
+    heading = next(line for line in lines.splitlines() if line.startswith("layer "))
+    assert heading.rstrip().endswith("µJ" if every_layer or width == 80 else "share")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rich import box
@@ -17,13 +18,16 @@ from hwsim.report.result import RunReport
 from hwsim.report.words import COMPONENT_LABELS, REASON_LABELS, microjoules, percent, share
 
 _BAR_CELLS = 8
+_WIDE = 92
+"""Columns of a terminal that shows all of a layer's figures."""
 
 
 def print_run(report: RunReport, console: Console, *, every_layer: bool = False) -> None:
     """Print what a run found; ``every_layer`` shows each layer for itself instead of sums by kind."""
     groups = (each if every_layer else by_kind)(report.cost.layers, report.config)
+    layers = _layers(report, groups, console.width, every_layer=every_layer)
     side_by_side = Columns([_headline(report), _energy(report)], padding=(0, 4))
-    console.print(Group(_heading(report), side_by_side, _layers(report, groups), _notes(report)))
+    console.print(Group(_heading(report), side_by_side, layers, _notes(report)))
 
 
 def describe_config(report: RunReport) -> str:
@@ -106,24 +110,30 @@ def _energy(report: RunReport) -> RenderableType:
     return table
 
 
-def _layers(report: RunReport, groups: list[LayerGroup]) -> RenderableType:
+def _layers(report: RunReport, groups: list[LayerGroup], width: int, *, every_layer: bool) -> RenderableType:
+    """One line a group; the shares of energy, or the times of single layers, where the terminal is wide enough."""
     cost = report.cost
     table = _table("Cost of each layer, for one image")
     table.add_column("layer", no_wrap=True)
-    headings = (("MMAC", 7), ("busy", 8), ("cycles", 8), ("share", 6), ("util.", 6), ("µJ", 5), ("share", 6))
-    for heading, width in headings:
-        table.add_column(heading, justify="right", no_wrap=True, min_width=width)  # the names give way, not the figures
+    columns: list[tuple[str, int, Callable[[LayerGroup], str]]] = [
+        ("MMAC", 7, lambda group: f"{group.macs / 1e6:,.3f}" if group.macs else "-"),
+        ("busy", 7, lambda group: f"{group.busy:,}"),
+        ("cycles", 7, lambda group: f"{group.cycles:,}"),
+        ("share", 6, lambda group: share(group.cycles, cost.cycles_per_image)),
+        ("util.", 6, lambda group: f"{100 * group.utilization:.1f} %" if group.macs else "-"),
+        ("µJ", 5, lambda group: microjoules(cost.per_image_uj(group.energy_aj))),
+    ]
+    if width >= _WIDE:
+        if every_layer:
+            columns.insert(1, ("starts", 7, lambda group: f"{group.start:,}"))
+            columns.insert(2, ("ends", 7, lambda group: f"{group.end:,}"))
+        else:
+            columns.append(("share", 6, lambda group: share(group.energy_aj, cost.total_aj)))
+    for heading, least, _ in columns:
+        table.add_column(heading, justify="right", no_wrap=True, min_width=least)  # the names give way, not the figures
     for group in groups:
-        table.add_row(
-            f"{group.count} x {group.name}" if group.count > 1 else group.name,
-            f"{group.macs / 1e6:,.3f}" if group.macs else "-",
-            f"{group.busy:,}",
-            f"{group.cycles:,}",
-            share(group.cycles, cost.cycles_per_image),
-            f"{100 * group.utilization:.1f} %" if group.macs else "-",
-            microjoules(cost.per_image_uj(group.energy_aj)),
-            share(group.energy_aj, cost.total_aj),
-        )
+        name = f"{group.count} x {group.name}" if group.count > 1 else group.name
+        table.add_row(name, *(text(group) for _, _, text in columns))
     table.caption = "cycles: of the image that go to the layer; busy: its unit works for it"
     table.caption_justify = "left"
     return table

@@ -54,6 +54,7 @@ def test_hardware_is_as_good_as_float(result: dict[str, Any]) -> None:
 def test_totals_are_the_sums_of_the_layers(result: dict[str, Any]) -> None:
     layers = result["layers"]
     assert sum(layer["cycles"] for layer in layers) == result["cycles_per_image"]
+    assert sum(result["cycles_by_reason"].values()) == result["cycles_per_image"]
     assert sum(layer["macs"] for layer in layers) == result["macs_per_image"]
     assert sum(layer["energy_aj"]["total"] for layer in layers) == result["energy_aj"]["total"]
     assert sum(result["energy_aj"]["by_component"].values()) == result["energy_aj"]["total"]
