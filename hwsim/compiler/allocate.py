@@ -46,9 +46,16 @@ def operand_pairs(operations: Iterable[Operation]) -> set[tuple[Buffer, Buffer]]
 
 
 def allocate(
-    operations: Sequence[Operation], conflicts: dict[tuple[Buffer, Buffer], int], config: AcceleratorConfig
+    operations: Sequence[Operation],
+    conflicts: dict[tuple[Buffer, Buffer], int],
+    config: AcceleratorConfig,
+    rounds: int = 1,
 ) -> int:
     """Set the base of every buffer and return the price of the conflicts that are left; ``NEVER`` and up is unusable.
+
+    Parameters
+    ----------
+    rounds : tries with each order; those that found no place, or no bank of their own, come first in the next one
 
     Raises
     ------
@@ -65,20 +72,37 @@ def allocate(
     by_size = sorted(spans, key=lambda buffer: (-buffer.words, spans[buffer]))
     best: tuple[int, dict[Buffer, int]] | None = None
     failure: DoesNotFitError | None = None
-    for order in (by_time, by_size):
-        try:
-            total, bases = _place(order, spans, price, config)
-        except DoesNotFitError as error:
-            failure = failure or error
-            continue
-        if best is None or total < best[0]:
-            best = total, bases
+    for first_order in (by_time, by_size):
+        order = first_order
+        for _ in range(rounds):
+            try:
+                total, bases = _place(order, spans, price, config)
+            except DoesNotFitError as error:
+                failure, wrong = failure or error, {error.buffer}
+            else:
+                if best is None or total < best[0]:
+                    best = total, bases
+                wrong = _in_one_bank(hard, bases, config)
+            if not wrong:
+                break
+            order = sorted(order, key=lambda buffer: buffer not in wrong)
     if best is None:
         assert failure is not None
         raise failure
     for buffer, base in best[1].items():
         buffer.base = base
     return best[0]
+
+
+def _in_one_bank(
+    pairs: Iterable[tuple[Buffer, Buffer]], bases: dict[Buffer, int], config: AcceleratorConfig
+) -> set[Buffer]:
+    """The later one of each pair that shares a bank."""
+    bank_words = config.buffer_words // config.activation_banks
+    banks = {
+        buffer: range(base // bank_words, (base + buffer.words - 1) // bank_words + 1) for buffer, base in bases.items()
+    }
+    return {other for one, other in pairs if set(banks[one]) & set(banks[other])}
 
 
 def _place(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from hwsim.compiler.plan import Options, Plan
 from hwsim.compiler.proof import accumulator_bounds
 from hwsim.compiler.schedule import schedule
 from hwsim.compiler.support import check_config
+from hwsim.compiler.traffic import plane_bits
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.isa import Instruction
@@ -33,6 +35,8 @@ OPTIONS = (
     Options(score_slots=1, heads_ahead=1, score_tiles=1, stream_tiles=2),
 )
 """From the most overlap to the least memory; the first that fits is taken."""
+
+PLACEMENT_ROUNDS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,12 +151,14 @@ def compile_executable(network: Network, config: AcceleratorConfig, trace: bool 
 def _plan_that_fits(
     network: Network, passes: list[Pass], config: AcceleratorConfig, trace: bool
 ) -> tuple[Plan, list[Operation]]:
-    for options in OPTIONS:
+    # outliers are written through three ports at a time, to banks that the first try often does not leave
+    all_rounds = (1, PLACEMENT_ROUNDS) if any(plane_bits(network, one.output) for one in passes) else (1,)
+    for rounds, options in product(all_rounds, OPTIONS):
         plan = Plan(network, config, options, trace)
         operations = schedule(plan, passes)
         conflicts = concurrent_conflicts(operations, Ordering(operations, None).run())
         try:
-            price = allocate(operations, conflicts, config)
+            price = allocate(operations, conflicts, config, rounds)
         except DoesNotFitError as error:
             failure: DoesNotFitError | None = error
             continue
