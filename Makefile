@@ -3,7 +3,7 @@
 # make test-long  the long siblings: all 10,000 images, more random cases
 # make imagenet WEIGHTS=F IMAGES=DIR   DeiT-Tiny on your ImageNet images (DIR holds calib/ and val/)
 # make verify-deit [WEIGHTS=F IMAGES=DIR]   DeiT-Tiny whole in Verilog, every byte and cycle (random weights without a file)
-# make bench      speed of the machine and the error of each non-linear unit
+# make bench      speed of the machine, cycles of DeiT-Tiny's products, error of each non-linear unit
 # make zoo        train, quantise and pack the shipped network again (about an hour)
 
 PYTHON ?= python3
@@ -42,6 +42,7 @@ verify-deit: .venv/test.stamp
 
 bench: .venv/test.stamp
 	$(BIN)/python -m benchmarks.machine_speed
+	$(BIN)/python -m benchmarks.layer_cycles
 	$(BIN)/python -m benchmarks.nonlinear_error
 
 zoo: .venv/test.stamp

@@ -1,11 +1,13 @@
 """Which layer each instruction of a program works for.
 
-A compute instruction works for the layer whose result it writes, found by the buffer that it writes to. A load works
-for the next instruction that uses what it brings, a store for the last product before it, and a load of the program
-itself for no layer.
+A compute instruction works for the layer whose result it writes, found by the buffer that it writes to. A load serves
+the next instruction that uses what it brings, a store the last product before it, and a load of the program itself
+no layer.
 """
 
 from __future__ import annotations
+
+from collections import defaultdict
 
 from hwsim.compiler.executable import Allocation, Executable
 from hwsim.compiler.program import Program
@@ -13,6 +15,37 @@ from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, ENCODER_KINDS, LOAD_TARG
 
 Owner = str | None
 """Name of an instruction of the compiled network (its first layer, im2col aside); None is the program itself."""
+
+
+class Places:
+    """Names of the buffers of an executable."""
+
+    def __init__(self, executable: Executable) -> None:
+        self._by_word: dict[int, list[Allocation]] = defaultdict(list)
+        for allocation in executable.allocations:
+            self._by_word[allocation.first_word].append(allocation)
+
+    def name(self, word: int, instruction: int) -> str:
+        """Name of the buffer that begins with a word while an instruction runs."""
+        return next(
+            place.name
+            for place in self._by_word[word]
+            if place.first_instruction <= instruction <= place.last_instruction
+        )
+
+
+def served(executable: Executable) -> list[int | None]:
+    """Number of the compute instruction that each instruction serves: itself, where it computes."""
+    instructions = executable.program
+    found: list[int | None] = [None] * len(instructions)
+    for index, one in enumerate(instructions):
+        if one.operation in ("gemm", "softmax", "layernorm"):
+            found[index] = index
+        elif one.operation == "load" and LOAD_TARGETS[one["target"]] != "program":
+            found[index] = next(user for user in range(index + 1, len(instructions)) if _uses(instructions[user], one))
+        elif one.operation == "store":
+            found[index] = next(maker for maker in range(index - 1, -1, -1) if instructions[maker].operation == "gemm")
+    return found
 
 
 def owners(executable: Executable, program: Program) -> list[Owner]:
@@ -24,25 +57,15 @@ def owners(executable: Executable, program: Program) -> list[Owner]:
     """
     layers = {layer.name: layer for layer in program.network.layers}
     outputs = {layers[one.layers[-1]].output: one.name for one in program.instructions}
-    places: dict[int, list[Allocation]] = {}
-    for allocation in executable.allocations:
-        places.setdefault(allocation.first_word, []).append(allocation)
-    instructions = executable.program
-    found: list[Owner] = [None] * len(instructions)
-    for index, one in enumerate(instructions):
-        if one.operation in ("gemm", "softmax", "layernorm"):
-            live = (place for place in places[one["out_base"]] if index <= place.last_instruction)
-            buffer = next(place.name for place in live if place.first_instruction <= index)
-            found[index] = outputs[buffer if buffer in outputs else buffer.rpartition(".")[0]]
-    for index, one in enumerate(instructions):
-        if one.operation == "load" and LOAD_TARGETS[one["target"]] != "program":
-            users = range(index + 1, len(instructions))
-            found[index] = next(found[user] for user in users if _uses(instructions[user], one))
-        elif one.operation == "store":
-            found[index] = next(
-                found[maker] for maker in range(index - 1, -1, -1) if instructions[maker].operation == "gemm"
-            )
-    return found
+    places = Places(executable)
+
+    def owner(index: int | None) -> Owner:
+        if index is None:
+            return None
+        buffer = places.name(executable.program[index]["out_base"], index)
+        return outputs[buffer if buffer in outputs else buffer.rpartition(".")[0]]  # a head or a slot of a tensor
+
+    return [owner(index) for index in served(executable)]
 
 
 def _uses(one: Instruction, load: Instruction) -> bool:
