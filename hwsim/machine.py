@@ -42,7 +42,7 @@ from hwsim.units.im2col import im2col
 from hwsim.units.layernorm import layernorm
 from hwsim.units.pe_array import multiply
 from hwsim.units.requantizer import requantize
-from hwsim.units.residual import add_encode, rescale
+from hwsim.units.residual import add_encode, add_wide, rescale
 from hwsim.units.softmax import encode_uniform, softmax
 from hwsim.units.table import lookup
 
@@ -261,8 +261,7 @@ class Machine:
         stream: Array
         if isinstance(self.network.tensor(layer.output).format, Uniform):
             stream = self._array(layer.name, "constant") if layer.skip is None else image.tensors[layer.skip]
-            total: Array = np.clip(stream.astype(np.int32) + branch, SIGNED_16.minimum, SIGNED_16.maximum)
-            return total.astype(np.int16)
+            return add_wide(cast("NDArray[np.int16]", stream), branch)
         if layer.skip is None:
             stream = self._array(layer.name, "constant")
         else:

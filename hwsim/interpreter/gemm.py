@@ -23,7 +23,7 @@ from hwsim.interpreter.state import ROWS_MAX, TABLE_ENTRIES, DecodedRows, State
 from hwsim.isa import DRAIN_OPERATIONS, Instruction
 from hwsim.units.pe_array import multiply
 from hwsim.units.requantizer import ROW_SHIFT_MAX, requantize
-from hwsim.units.residual import add_encode, rescale
+from hwsim.units.residual import add_encode, add_wide, rescale
 from hwsim.units.round_saturate import SHIFT_MAX
 from hwsim.units.table import lookup
 
@@ -80,8 +80,8 @@ def _drain(instruction: Instruction, acc: NDArray[np.int32], state: State) -> No
     elif operation != "none":
         stream: NDArray[Any] = _skip(instruction, acc.shape, operation == "constant", state)
         if operation == "constant" and instruction["out_halfwords"]:
-            total = np.clip(stream.astype(np.int32) + branch, -(1 << 15), (1 << 15) - 1)
-            state.activation.write(_result_matrix(instruction, acc.shape), total, "the result of a gemm")
+            wide = add_wide(stream, branch)
+            state.activation.write(_result_matrix(instruction, acc.shape), wide, "the result of a gemm")
             return
         if operation == "residual":
             require_range(instruction, "shift", 0, SHIFT_MAX)
