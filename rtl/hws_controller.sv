@@ -85,9 +85,9 @@ module hws_controller #(
   for (genvar q = 0; q < Count; q++) begin : gen_queues
     // Bits that no instruction of the queue uses are not stored.
     localparam int Used = (q == hws_pkg::QueueDma) ? hws_pkg::LoadBytesLsb + hws_pkg::LoadBytesWidth :
-        (q == hws_pkg::QueueArray) ? hws_pkg::GemmCodeHiLsb + hws_pkg::GemmCodeHiWidth :
+        (q == hws_pkg::QueueArray) ? hws_pkg::GemmOutlierLowLsb + hws_pkg::GemmOutlierLowWidth :
         (q == hws_pkg::QueueSoftmax) ? hws_pkg::SoftmaxExponentLsb + hws_pkg::SoftmaxExponentWidth :
-        hws_pkg::LayernormEpsilonLsb + hws_pkg::LayernormEpsilonWidth;
+        hws_pkg::LayernormOutlierLowLsb + hws_pkg::LayernormOutlierLowWidth;
     logic [Used-1:0] issued;
 
     hws_issue #(
