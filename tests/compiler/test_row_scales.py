@@ -36,7 +36,7 @@ def test_every_order_that_tokens_allow_gives_the_results_of_the_machine(
         network = random_network(seed, row_scales=row_scales, wide_stream=wide_stream)
         executable = compile_executable(network, load_preset(preset), trace=bool(seed % 2))
         check_executable(executable)
-        assert_equals_machine(network, executable, [None, *permutations(QUEUES)] if seed < 2 else [None])
+        assert_equals_machine(network, executable, [None, *permutations(QUEUES)] if seed == 0 else [None])
 
 
 @pytest.mark.parametrize("overrides", [
@@ -92,7 +92,7 @@ def test_a_layernorm_waits_for_the_last_reader_of_the_row_table_before_it(preset
         network = chain(Chain, seed, bool(seed % 2))
         executable = compile_executable(network, load_preset(preset), trace=seed < 2)
         check_executable(executable)
-        assert_equals_machine(network, executable, [None, *list(permutations(QUEUES))[::5]])
+        assert_equals_machine(network, executable, [None, *list(permutations(QUEUES))[::8]])
 
 
 def test_a_reader_after_another_layernorm_has_filled_the_row_table_is_refused() -> None:
