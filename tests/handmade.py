@@ -54,6 +54,7 @@ def network() -> Network:
         "image": Uniform(bits=8, signed=False),
         "patches": Uniform(bits=8, signed=False, zero_point=7),
         "stream": ChannelTwoScale(bits=8, exponent=2),
+        "normed": EIGHT,
         "hidden": Uniform(bits=10, signed=True),
         "gelu": TWO_SCALE,
         "qkv": EIGHT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,21 @@ from hwsim.cost.energy import COMPONENTS, instruction_energy
 from hwsim.cost.energy_table import energy_table_names, load_energy_table
 from hwsim.cost.estimate import estimate
 from hwsim.errors import HwsimError
-from hwsim.formats import Logarithmic, Uniform
+from hwsim.formats import Logarithmic, RowUniform, Uniform
+from hwsim.network import Network
 from tests.codebooks import tanq_codebook
-from tests.handmade import EIGHT, IMAGES, ONE_COPY, TRAFFIC, TWO_SCALE, gemm, profile, program, whole_cost
+from tests.handmade import (
+    EIGHT,
+    IMAGES,
+    ONE_COPY,
+    TRAFFIC,
+    TWO_SCALE,
+    every_instruction,
+    gemm,
+    profile,
+    program,
+    whole_cost,
+)
 
 TINY = load_preset("tiny")
 
@@ -68,6 +81,31 @@ def test_energy_of_a_gemm_by_hand() -> None:
     assert energy["weight_buffer"] == IMAGES * (777 + 333) * 156_250  # 10 pJ for 64 bits at 8 KB
     assert energy["dram"] == IMAGES * 4017 * 30_468_750
     assert energy["softmax"] == energy["layernorm"] == energy["residual"] == 0
+
+
+@pytest.mark.parametrize("name", ["norm", "fc1"])
+def test_rows_with_scales_of_their_own_cost_more(name: str) -> None:
+    table = load_energy_table("horowitz_45nm")
+    plain = program(*every_instruction())
+    rows = plain.network.manifest.model_copy(deep=True)
+    tensor = {"norm": "normed", "fc1": "gelu"}[name]
+    rows.tensors[tensor] = rows.tensors[tensor].model_copy(update={"format": RowUniform(bits=8, signed=True)})
+    scaled = replace(plain, network=Network(rows, {}))
+    one = next(instruction for instruction in plain.instructions if instruction.name == name)
+    counts = ONE_COPY if one.gemm else None
+    before, after = (instruction_energy(one, made, TRAFFIC, counts, IMAGES, table) for made in (plain, scaled))
+    path = Datapath(config=TINY, table=table)
+    if name == "norm":
+        assert after["layernorm"] - before["layernorm"] == IMAGES * 30 * path.encode_row() > 0
+        assert {key for key in COMPONENTS if after[key] != before[key]} == {"layernorm"}
+    else:
+        assert after["requantize"] - before["requantize"] == IMAGES * 30 * path.scale_row() > 0
+        assert after["decode"] == 105 * 2 * table.add_aj(9)
+        more = rows.tensors[tensor].model_copy(update={"format": RowUniform(bits=8, signed=True, outliers=True)})
+        rows.tensors[tensor] = more
+        outliers = OperandCounts(zero=30, small=50, large=60)
+        counted = instruction_energy(one, scaled, TRAFFIC, outliers, IMAGES, table)
+        assert counted["accumulate"] == 110 * 6 * 100_000
 
 
 def test_a_zero_operand_saves_the_processing_element_and_nothing_else() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import astuple, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from hwsim.cost.traffic import instruction_traffic
 from hwsim.cost.waits import BOOT, spans
 from hwsim.flows.verify import VerifyOptions
 from hwsim.interpreter import run_program
+from hwsim.interpreter.activation_buffer import ActivationBuffer, Matrix
 from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, LOAD_TARGETS, Instruction, mask
 from hwsim.network import LayerNorm, Network, Residual
 from hwsim.timing.dram import LATENCY_CYCLES, DramModel
@@ -183,6 +185,29 @@ def check_all_bytes(executable: Executable, found: list[Traffic]) -> None:
         loads * config.beat_bytes + config.segment_instructions * 64
     )
     assert sum(one.dram_write_bits for one in found) >= 16 * len(executable.network.manifest.classes)
+
+
+@pytest.mark.parametrize("preset", ["tiny", "edge"])
+@pytest.mark.parametrize("row_scales", [False, True])
+def test_as_many_bytes_are_written_as_counted(preset: str, row_scales: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter, byte by byte, against the counts of whole programs."""
+    config, written = load_preset(preset), []
+    for name in ("write", "write_bytes"):
+        plain = getattr(ActivationBuffer, name)
+
+        def counted(self: ActivationBuffer, where: Any, values: Any, what: str, plain: Any = plain) -> None:
+            halfwords = isinstance(where, Matrix) and where.halfwords
+            written.append(values.size * (2 if halfwords else 1))
+            plain(self, where, values, what)
+
+        monkeypatch.setattr(ActivationBuffer, name, counted)
+    for seed in range(4):
+        network = random_network(seed, row_scales=row_scales, wide_stream=seed == 1)
+        executable = compile_executable(network, config)
+        written.clear()
+        steps = run_program(executable.with_image(random_images(network, 1, 0)[0]), config).tile_steps
+        found = profile(executable, compile_network(network, config), steps).traffic
+        assert sum(one.activation_write_bits for one in found.values()) == 8 * sum(written)
 
 
 def test_a_gap_goes_to_what_it_waits_for() -> None:

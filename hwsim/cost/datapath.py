@@ -28,6 +28,8 @@ LAYERNORM_CENTRED_BITS = 26  # D * y - S1
 LAYERNORM_VARIANCE_BITS = 48
 LAYERNORM_AFFINE_BITS = 32
 CHANNEL_COUNT_BITS = 11
+ROW_MULTIPLIER_BITS = 16  # of the row table: m and E
+NORMALISED_BITS = 16  # LayerNorm's result before the row encoder
 ROW_BUFFER_BITS = 16  # width of the unit's own row memory
 
 
@@ -86,6 +88,16 @@ class Datapath:
             energy += self.table.shift_aj(self.config.accumulator_bits, self.config.term_shift_bits)
             energy += self.table.add_aj(self.config.accumulator_bits)
         return energy
+
+    def scale_row(self) -> int:
+        """One accumulator of a row with a scale of its own: its product with the row's multiplier."""
+        bits = self.config.accumulator_bits
+        return self.table.multiply_aj(bits, ROW_MULTIPLIER_BITS) + self.table.add_aj(bits + ROW_MULTIPLIER_BITS)
+
+    def encode_row(self) -> int:
+        """One code of a row with a scale of its own: its product with the row's encoder multiplier, rounded."""
+        product_bits = NORMALISED_BITS + ROW_MULTIPLIER_BITS
+        return self.table.multiply_aj(NORMALISED_BITS, ROW_MULTIPLIER_BITS) + self._round_shift(product_bits, 5)
 
     def look_up(self, input_bits: int) -> int:
         """One entry of the elementwise table."""

@@ -71,7 +71,9 @@ def instruction_energy(
         energy["softmax"] = image_count * (elements * path.softmax_element() + instruction.rows * path.softmax_row())
     if instruction.unit == "layernorm":
         row = instruction.rows * path.layernorm_row()
-        energy["layernorm"] = image_count * (elements * path.layernorm_element() + row)
+        encoded = isinstance(program.network.tensor(layers_of(instruction, program)[-1].output).format, RowUniform)
+        element = path.layernorm_element() + (path.encode_row() if encoded else 0)
+        energy["layernorm"] = image_count * (elements * element + row)
     return energy | memory_energy(traffic, image_count, path, dram_level)
 
 
@@ -99,7 +101,9 @@ def _drain_energy(instruction: Instruction, program: Program, image_count: int, 
     gemm = instruction.gemm
     assert gemm is not None
     outputs = image_count * gemm.copies * gemm.rows * gemm.columns
-    energy: EnergyByComponent = {"requantize": outputs * path.requantize(), "table": 0, "residual": 0}
+    rows_of_their_own = isinstance(_row_operand_format(instruction, program), RowUniform)
+    requantize = path.requantize() + (path.scale_row() if rows_of_their_own else 0)
+    energy: EnergyByComponent = {"requantize": outputs * requantize, "table": 0, "residual": 0}
     for layer in layers_of(instruction, program):
         if isinstance(layer, Table):
             fmt = program.network.tensor(layer.input).format
