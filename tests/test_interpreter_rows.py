@@ -1,146 +1,121 @@
-"""The interpreter's rows with scales of their own, and halfwords through LayerNorm, against the oracle."""
+"""Softmax and LayerNorm of the interpreter against the oracle, on random bytes, element by element."""
 
 from __future__ import annotations
 
-from typing import Any
+import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
-from hwsim.interpreter import State, execute
-from hwsim.isa import Instruction, decode, encode
+from hwsim.formats import Format, Logarithmic, TwoScale, Uniform
+from hwsim.interpreter import execute
+from hwsim.interpreter.rows import EXP2_TABLE
+from hwsim.isa import ENCODER_KINDS, Instruction, decode, encode
+from hwsim.rtl import exp2_entries
 from tests import oracle
-from tests.interpreter_model import PRESETS, Memory, instruction, load, random_state
-
-EXAMPLES = settings(max_examples=80, deadline=None)
-
-
-def blocks(channels: int, width: int) -> int:
-    return width * -(-channels // width)
+from tests.codebooks import random_codebook
+from tests.interpreter_model import PRESETS, Memory, instruction, random_state
+from tests.test_interpreter_gemm import EXAMPLES, TABLE, blocks, configs, seeds
 
 
-@st.composite
-def layernorms(draw: Any, config: AcceleratorConfig) -> Instruction:
-    """A LayerNorm whose rows, result and planes lie in four quarters of the buffer."""
-    width, quarter = config.word_bytes, config.buffer_words // 4
-    channels, halfwords = draw(st.integers(1, 40)), draw(st.booleans())
-    lo, hi = draw(st.sampled_from([(-128, 127), (0, 255), (-8, 7), (0, 3)]))
-    in_channels = channels + config.layernorm_lanes
-    return instruction(
-        "layernorm",
-        in_base=width * draw(st.integers(0, 2)),
-        in_stride=-(-2 * in_channels // width) + 1 if halfwords else blocks(in_channels, width),
-        in_row=draw(st.integers(0, 20)),
-        rows=draw(st.integers(1, 40)),
-        channels=channels,
-        out_base=quarter,
-        out_stride=blocks(in_channels, width),
-        out_row=draw(st.integers(0, 20)),
-        exponent=0 if halfwords else draw(st.integers(0, 7)),
-        shift=draw(st.integers(8, 31)),
-        in_halfwords=halfwords,
-        row_encode=draw(st.booleans()),
-        encode_shift=draw(st.integers(7, 31)),
-        outliers=draw(st.booleans()),
-        outlier_exponent=draw(st.integers(0, 7)),
-        lo=lo,
-        hi=hi,
-        epsilon=draw(st.integers(0, 1 << 20)),
-        threshold=draw(st.sampled_from([0, 1, 100, 5000, 32767, 32768, 65535])),
-        outlier_high=2 * quarter,
-        outlier_low=3 * quarter,
-    )
+def test_exponential_table_is_the_hardwares() -> None:
+    assert EXP2_TABLE.tolist() == exp2_entries() == TABLE
 
 
-def random_rows(config: AcceleratorConfig, one: Instruction, seed: int) -> State:
-    """Full memories; zero points are codes."""
-    state, rng = random_state(config, seed), np.random.default_rng(seed)
-    state.affine.flag[:] *= not one["in_halfwords"]
-    state.rows.encode_multipliers[:] = rng.integers(0, 1 << 15, 1024)
-    state.rows.zero_points[:] = rng.integers(one["lo"], one["hi"] + 1, 1024)
-    state.outliers.bits[:] = rng.random(state.outliers.bits.shape) < 0.5
-    return state
-
-
-def residual_values(before: Memory, state: State, one: Instruction, r: int) -> list[int]:
-    """Decoded row of the residual stream."""
-    place, channels = (one["in_base"], one["in_stride"], one["in_row"] + r), range(one["channels"])
-    if one["in_halfwords"]:
-        return [before.get_halfword(*place, c) for c in channels]
-    return [before.get(*place, c, signed=True) << one["exponent"] * int(state.affine.flag[c]) for c in channels]
-
-
-def expected_layernorm(state: State, one: Instruction) -> tuple[Memory, list[list[bool]]]:
-    """Buffer after a LayerNorm, and the outlier map."""
-    expected, affine, lanes = Memory(state.activation.words), state.affine, state.config.layernorm_lanes
-    before, outliers = Memory(expected.words), state.outliers.bits.tolist()
-    for r in range(one["rows"]):
-        row, channels = one["out_row"] + r, one["channels"]
-        normal = oracle.layernorm_normalise(residual_values(before, state, one, r), one["epsilon"])
-        bits = outliers[row // state.config.array_rows]
-        for c in range(lanes * -(-channels // lanes)):
-            code = high = low = 0
-            if c < channels:
-                scaled = oracle.round_shift(normal[c] * int(affine.gamma[c]) + int(affine.beta[c]), one["shift"])
-                code = oracle.clamp(scaled, one["lo"], one["hi"])
-            if c < channels and one["row_encode"]:
-                scale, zero = int(state.rows.encode_multipliers[row]), int(state.rows.zero_points[row])
-                threshold = one["threshold"] if one["outliers"] else None
-                how = one["encode_shift"], one["outlier_exponent"], threshold, one["lo"], one["hi"]
-                value = oracle.clamp(scaled, -(2**15), 2**15 - 1)
-                code, high, low, is_outlier = oracle.encode_row(value, scale, zero, *how)
-                if one["outliers"]:
-                    bits[c] = is_outlier or (bits[c] and row % state.config.array_rows != 0)
-            expected.put(one["out_base"], one["out_stride"], row, c, code)
-            if one["row_encode"] and one["outliers"]:
-                expected.put(one["outlier_high"], one["out_stride"], row, c, high)
-                expected.put(one["outlier_low"], one["out_stride"], row, c, low)
-    return expected, outliers
-
-
-@given(data=st.data(), preset=st.sampled_from(sorted(PRESETS)), seed=st.integers(0, 1 << 32))
+@given(
+    config=configs, seed=seeds, rows=st.integers(1, 20), columns=st.integers(1, 45), in_row=st.integers(0, 20),
+    out_row=st.integers(0, 20), encoder=st.sampled_from(ENCODER_KINDS), bits=st.integers(2, 8),
+    exponent=st.integers(0, 8), spread=st.integers(2, 15),
+)  # fmt: skip
 @EXAMPLES
-def test_layernorm_is_the_oracle_on_every_byte_and_in_the_outlier_map(data: Any, preset: str, seed: int) -> None:
-    config = PRESETS[preset]
-    one = decode(encode(data.draw(layernorms(config))))
-    state = random_rows(config, one, seed)
-    expected, outliers = expected_layernorm(state, one)
-    assert execute(one, state) is None
+def test_softmax_is_the_oracle_on_every_byte_of_the_buffer(
+    config: AcceleratorConfig, seed: int, rows: int, columns: int, in_row: int, out_row: int, encoder: str, bits: int,
+    exponent: int, spread: int,
+) -> None:  # fmt: skip
+    state = random_state(config, seed)
+    width, lanes = config.word_bytes, config.softmax_lanes
+    in_stride, out_stride, out_base = -(-2 * columns // width) + 1, blocks(columns + lanes, width), 64 * width
+    expected = Memory(state.activation.words)
+    rng = np.random.default_rng(seed)
+    for r in range(rows):
+        scores = rng.integers(-(1 << spread), 1 << spread, columns).tolist()
+        for c, score in enumerate(scores):
+            expected.put_halfword(out_base * 4, in_stride, in_row + r, c, score)
+    state.activation.words[:] = expected.words
+    fmt: Format
+    if encoder == "two_scale":
+        fmt = TwoScale(bits=bits, exponent=exponent, small_signed=False)
+    elif encoder == "uniform":
+        fmt = Uniform(bits=bits, signed=False)
+    elif encoder == "codebook":
+        fmt = random_codebook(random.Random(seed), bits)
+        state.thresholds[: len(fmt.thresholds)] = fmt.thresholds
+    else:
+        fmt = Logarithmic(bits=bits, base="two" if encoder == "log2" else "sqrt_two", max_shift=exponent)
+    before = Memory(expected.words)
+    for r in range(rows):
+        scores = [before.get_halfword(out_base * 4, in_stride, in_row + r, c) for c in range(columns)]
+        for c, p in enumerate(oracle.softmax_row(scores, TABLE)):
+            expected.put(out_base, out_stride, out_row + r, c, oracle.encode_probability(p, fmt))
+        for c in range(columns, lanes * -(-columns // lanes)):
+            expected.put(out_base, out_stride, out_row + r, c, 0)
+    one = instruction(
+        "softmax", in_base=out_base * 4, in_stride=in_stride, in_row=in_row, rows=rows, columns=columns,
+        out_base=out_base, out_stride=out_stride, out_row=out_row, encoder=ENCODER_KINDS.index(encoder), bits=bits,
+        exponent=exponent,
+    )  # fmt: skip
+    assert execute(decode(encode(one)), state) is None
     assert (state.activation.words == expected.words).all()
-    assert state.outliers.bits.tolist() == outliers
 
 
-def test_row_table_holds_the_fields_of_each_beat() -> None:
-    state = random_state(PRESETS["tiny"], 3)
-    m, e, z = 1 << 15, (1 << 15) - 1, -200
-    entry = (m | e << 16 | (z % 512) << 32 | 5 << 41).to_bytes(8, "little")
-    state.dram[:16] = np.frombuffer(bytes(8) + entry, np.uint8)
-    state.rows.multipliers[2] = 77
-    execute(load("row_multipliers", beats=2), state)
-    assert state.rows.multipliers[:3].tolist() == [0, m, 77]
-    assert state.rows.encode_multipliers[:2].tolist() == [0, e]
-    assert state.rows.zero_points[:2].tolist() == [0, z]
-
-
-ENCODED = {"rows": 1, "channels": 4, "row_encode": 1, "out_base": 64, "out_stride": 8, "in_base": 128}
+@given(
+    config=configs, seed=seeds, rows=st.integers(1, 40), channels=st.integers(1, 70), in_row=st.integers(0, 20),
+    out_row=st.integers(0, 20), exponent=st.integers(0, 7), shift=st.integers(0, 31),
+    epsilon=st.integers(0, (1 << 30) - 1), bounds=st.lists(st.integers(-128, 255), min_size=2, max_size=2),
+)  # fmt: skip
+@EXAMPLES
+def test_layernorm_is_the_oracle_on_every_byte_of_the_buffer(
+    config: AcceleratorConfig, seed: int, rows: int, channels: int, in_row: int, out_row: int, exponent: int,
+    shift: int, epsilon: int, bounds: list[int],
+) -> None:  # fmt: skip
+    state = random_state(config, seed)
+    width, lanes = config.word_bytes, config.layernorm_lanes
+    stride, out_base = blocks(channels + lanes, width), 60 * width
+    lo, hi = sorted(bounds)
+    expected, affine = Memory(state.activation.words), state.affine
+    before = Memory(expected.words)
+    for r in range(rows):
+        codes = [before.get(0, stride, in_row + r, c, signed=True) for c in range(channels)]
+        values = [code << (exponent * int(flag)) for code, flag in zip(codes, affine.flag, strict=False)]
+        for c, n in enumerate(oracle.layernorm_normalise(values, epsilon)):
+            scaled = n * int(affine.gamma[c]) + int(affine.beta[c])
+            expected.put(out_base, stride, out_row + r, c, oracle.clamp(oracle.round_shift(scaled, shift), lo, hi))
+        for c in range(channels, lanes * -(-channels // lanes)):
+            expected.put(out_base, stride, out_row + r, c, 0)
+    one = instruction(
+        "layernorm", in_stride=stride, in_row=in_row, rows=rows, channels=channels, out_base=out_base,
+        out_stride=stride, out_row=out_row, exponent=exponent, shift=shift, lo=lo, hi=hi, epsilon=epsilon,
+    )  # fmt: skip
+    assert execute(decode(encode(one)), state) is None
+    assert (state.activation.words == expected.words).all()
 
 
 @pytest.mark.parametrize(
     ("one", "message"),
     [
-        (load("row_multipliers", beats=1025), "load: 1025 rows of the row table, expected at most 1024"),
-        (instruction("layernorm", **ENCODED, out_row=1024), "layernorm: out_row is 1024, expected 0 to 1023"),
-        (
-            instruction("layernorm", **ENCODED, outliers=1, encode_shift=3, outlier_exponent=4),
-            "layernorm: exponent must be 0..3, not 4",
-        ),
+        (instruction("softmax", columns=4), "softmax: rows is 0, expected 1 or more"),
+        (instruction("softmax", rows=4, columns=1025), "softmax: columns is 1025, expected 1 to 1024"),
+        (instruction("softmax", rows=1, columns=4, bits=8, encoder=5), "softmax: encoder is 5, expected 0 to 4"),
+        (instruction("softmax", rows=1, columns=4, bits=1), "softmax: encoder two_scale: bits"),
+        (instruction("softmax", rows=1, columns=4, bits=8, exponent=10), "softmax: encoder two_scale: the fine step"),
+        (instruction("layernorm", rows=1, channels=129), "layernorm: channels is 129, expected 1 to 128"),
+        (instruction("layernorm", rows=1, channels=9, in_base=16376), "the rows of a layernorm reaches word 16384"),
     ],
-)
-def test_what_the_hardware_cannot_do_is_refused(one: Instruction, message: str) -> None:
-    state = random_state(PRESETS["tiny"], 0)
+)  # fmt: skip
+def test_row_units_refuse_what_the_hardware_cannot_do(one: Instruction, message: str) -> None:
     with pytest.raises(HwsimError, match=message):
-        execute(one, state)
+        execute(one, random_state(PRESETS["tiny"], 0))
