@@ -14,10 +14,16 @@ UNITS = sorted(
 )
 
 
-def test_every_unit_with_numbers_replays_them() -> None:
-    benches = {path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py")}
-    # one PE and the rounding are inside the array and the requantiser; the path is made of units that have vectors
-    assert benches - set(UNITS) == {"pe", "round_saturate", "gemm_path"}
+INSIDE_OTHERS = {"pe", "round_saturate"}
+"""One PE and the rounding are inside the array and the requantiser, which have vectors."""
+NOT_IN_THE_SHIPPED_NETWORK = {"decoder_log", "decoder_codebook", "encoder_log", "encoder_codebook", "encoder_row"}
+"""Formats that golden has no tensors of yet; whole random networks exercise them on the accelerator."""
+
+
+def test_every_unit_of_the_shipped_network_replays_golden() -> None:
+    units = {path.stem for path in (HERE.parent.parent / "hwsim" / "units").glob("*.py")}
+    benches = units & {path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py")}
+    assert benches - set(UNITS) == INSIDE_OTHERS | NOT_IN_THE_SHIPPED_NETWORK
 
 
 @pytest.mark.parametrize("unit", UNITS)
