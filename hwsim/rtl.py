@@ -48,6 +48,7 @@ package hws_pkg;
   localparam int OutWidth = 16;  // widest output code: scores, branch and logits are int16
   localparam int RadicandWidth = {radicand_bits};  // V < 2**48
   localparam int ReciprocalWidth = {reciprocal_bits};  // 2**15 <= R <= 2**16
+  localparam int StreamWidth = 16;  // residual codes of a stream with one scale
   localparam int ResidualExponentWidth = 3;  // r <= 7
   localparam int NormalWidth = 16;  // n_c, signed
   localparam int GammaWidth = 16;  // G_c, signed
@@ -84,9 +85,9 @@ package hws_pkg;
   localparam int BeatWidth = (BeatsMax > 1) ? $clog2(BeatsMax) : 1;  // 0 bits are no signal
   localparam int LayernormRowBits = {layernorm_row_bits};  // 2**bits row buffers keep the square root busy
   localparam int ResidualExponentMax = 2 ** ResidualExponentWidth - 1;
-  localparam int ValueWidth = CodeWidth + ResidualExponentMax;  // y = q << r
+  localparam int ValueWidth = StreamWidth;  // y = q, or q << r of 8-bit codes, which is a bit less
   localparam int CodeSquareWidth = 2 * CodeWidth - 1;  // (-2**7)**2 = 2**14, unsigned
-  localparam int SquareWidth = CodeSquareWidth + 2 * ResidualExponentMax;  // y**2, unsigned
+  localparam int SquareWidth = 2 * ValueWidth - 1;  // y**2, unsigned
   localparam int SumWidth = ValueWidth + ChannelBits;  // S1
   localparam int SquareSumWidth = SquareWidth + ChannelBits;  // S2, unsigned
   localparam int RootWidth = RadicandWidth / 2;  // sd, unsigned

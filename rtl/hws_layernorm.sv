@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// LayerNorm of residual rows with channel two-scale codes (O-2SF), Lanes channels a cycle.
+// LayerNorm of residual rows, channel two-scale codes (O-2SF) or 16 bits of one scale, Lanes channels a cycle.
 //
-//   y_c = q_c << (r * o_c),  S1 = sum y_c,  S2 = sum y_c**2
+//   y_c = q_c << (r * o_c), or with wide_i q_c;  S1 = sum y_c,  S2 = sum y_c**2
 //   V   = max(1, D * S2 - S1**2 + epsilon),  sd = isqrt(V),  z = bit_length(sd),  R = floor(2**(z + 15) / sd)
 //   n_c = clamp(round_shift((D * y_c - S1) * R, z + 5), -2**15, 2**15 - 1)
 //   out = clamp(round_shift(n_c * G_c + B_c, t), lo, hi)
 //
-// q: int8, o: 1 bit, r: 0 to 7, D: 1 to LayernormChannelsMax, V: below 2**48, G: int16, B: int32, t: 0 to 31, out: int16.
+// q: int8, side by side at the bottom of in_code_i, or with wide_i int16. o: 1 bit, r: 0 to 7, D: 1 to LayernormChannelsMax,
+// V: below 2**48, G: int16, B: int32, t: 0 to 31, out: int16.
 // A row is ceil(D / Lanes) beats, channel 0 in the low bits of the first one. Lanes beyond D are ignored at the input and
 // 0 at the output; out_last marks a row's last beat.
 // G, B and o are written before the first row, each lane of a beat on its own: param_write_i has a bit a lane.
 // Parameters and configuration hold while a row is inside.
 //
 // Loader, square root, reciprocal and normaliser each work on a row of their own, over four row buffers; a row adds its
-// beats, or the 25 cycles of its root where that is more; exactly: hwsim/units/timing.py. The equation follows I-BERT's form (arXiv 2101.01321) with an exact variance.
+// beats, or the 25 cycles of its root where that is more; exactly: hwsim/units/timing.py. The equation follows I-BERT's form
+// (arXiv 2101.01321) with an exact variance.
 `default_nettype none
 module hws_layernorm #(
   parameter int Lanes = hws_pkg::LayernormLanes
@@ -21,6 +23,7 @@ module hws_layernorm #(
   input  wire logic                                     clk_i,
   input  wire logic                                     rst_ni,
   input  wire logic [    hws_pkg::ChannelCountWidth-1:0] channels_i,
+  input  wire logic                                      wide_i,
   input  wire logic [hws_pkg::ResidualExponentWidth-1:0] exponent_i,
   input  wire logic [         hws_pkg::EpsilonWidth-1:0] epsilon_i,
   input  wire logic [     hws_pkg::AffineShiftWidth-1:0] shift_i,
@@ -33,14 +36,14 @@ module hws_layernorm #(
   input  wire logic                                      param_flag_i,
   input  wire logic                                      in_valid_i,
   output      logic                                      in_ready_o,
-  input  wire logic [      Lanes*hws_pkg::CodeWidth-1:0] in_code_i,
+  input  wire logic [    Lanes*hws_pkg::StreamWidth-1:0] in_code_i,
   output      logic                                      out_valid_o,
   input  wire logic                                      out_ready_i,
   output      logic [       Lanes*hws_pkg::OutWidth-1:0] out_data_o,
   output      logic                                      out_last_o
 );
   localparam int BeatWidth = hws_pkg::BeatWidth;
-  localparam int ResidualWidth = hws_pkg::CodeWidth + 1;  // code and flag
+  localparam int ResidualWidth = hws_pkg::StreamWidth + 1;  // code and flag
   localparam int RowBits = hws_pkg::LayernormRowBits;
   localparam int BufferDepth = 2 ** (RowBits + BeatWidth);  // addressed {bank, beat}
 
@@ -69,6 +72,7 @@ module hws_layernorm #(
     .clk_i,
     .rst_ni,
     .channels_i,
+    .wide_i,
     .exponent_i,
     .param_write_i,
     .param_beat_i,
@@ -120,6 +124,7 @@ module hws_layernorm #(
     .clk_i,
     .rst_ni,
     .channels_i,
+    .wide_i,
     .exponent_i,
     .shift_i,
     .lo_i,

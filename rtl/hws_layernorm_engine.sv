@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // LayerNorm engine: residual rows from the activation buffer through hws_layernorm and hws_encoder_row, codes back.
 //
-//   residual r, result r:  codes in blocks, rows in_row + r and out_row + r of the tensors at in_base and out_base
+//   residual r:  codes in blocks, or with in_halfwords 16-bit elements in rows, row in_row + r of the tensor at in_base
+//   result r:    codes in blocks, row out_row + r of the tensor at out_base
 //
-// A beat is Lanes codes, read and written; of the unit's 16-bit result the low 8 bits are written, so lo and hi are those of
+// A beat is Lanes codes or elements, read and written; of the unit's 16-bit result the low 8 bits are written, so lo and hi are those of
 // an 8-bit code; codes beyond the last channel are 0. With row_encode, lo and hi are those of hws_encoder_row, and row r has
 // the entry out_row + r of the row table; with outliers, limbs go to two planes in the cycle of the codes, bits to the map.
 // Parameters: one channel a cycle, gamma 16, beta 32, flag 1, from bit 0 of param_data_i, while no instruction runs.
@@ -61,11 +62,12 @@ module hws_layernorm_engine #(
   localparam logic [OutWidth-1:0] LOWEST = {1'b1, {(OutWidth - 1) {1'b0}}};
   localparam int FlagBit = GammaWidth + hws_pkg::BetaWidth;
 
-  logic start, busy_q, reading_q;
+  logic start, busy_q, reading_q, halfwords, halfwords_q;
   logic [CountWidth-1:0] rows, channels;
   logic read_space, read_last, write_last;
   logic residual_valid, residual_ready, result_valid, unused_row_last, write_valid, encode;
-  logic [CodesWidth-1:0] residuals, codes;
+  logic [Lanes*hws_pkg::StreamWidth-1:0] residuals;
+  logic [CodesWidth-1:0] codes;
   logic [Lanes*OutWidth-1:0] results;
   logic [Lanes-1:0] param_write;
   logic unused_bits;
@@ -81,6 +83,7 @@ module hws_layernorm_engine #(
   assign done_o        = write_valid && write_last;
   assign rows          = instruction_i[hws_pkg::LayernormRowsLsb+:CountWidth];
   assign channels      = instruction_i[hws_pkg::LayernormChannelsLsb+:CountWidth];
+  assign halfwords     = instruction_i[hws_pkg::LayernormInHalfwordsLsb];
   assign read_valid_o  = reading_q && read_space;
   assign write_valid_o = write_valid;
   assign write_mask_o  = hws_pkg::WordBytes'({Lanes{1'b1}});
@@ -104,12 +107,13 @@ module hws_layernorm_engine #(
   // The rest needs no reset: busy_q guards the settings.
   always_ff @(posedge clk_i) begin
     if (start) begin
-      channels_q <= hws_pkg::ChannelCountWidth'(channels);
-      exponent_q <= instruction_i[hws_pkg::LayernormExponentLsb+:hws_pkg::LayernormExponentWidth];
-      shift_q    <= instruction_i[hws_pkg::LayernormShiftLsb+:hws_pkg::LayernormShiftWidth];
-      lo_q       <= instruction_i[hws_pkg::LayernormLoLsb+:hws_pkg::LayernormLoWidth];
-      hi_q       <= instruction_i[hws_pkg::LayernormHiLsb+:hws_pkg::LayernormHiWidth];
-      epsilon_q  <= instruction_i[hws_pkg::LayernormEpsilonLsb+:hws_pkg::LayernormEpsilonWidth];
+      channels_q  <= hws_pkg::ChannelCountWidth'(channels);
+      halfwords_q <= halfwords;
+      exponent_q  <= instruction_i[hws_pkg::LayernormExponentLsb+:hws_pkg::LayernormExponentWidth];
+      shift_q     <= instruction_i[hws_pkg::LayernormShiftLsb+:hws_pkg::LayernormShiftWidth];
+      lo_q        <= instruction_i[hws_pkg::LayernormLoLsb+:hws_pkg::LayernormLoWidth];
+      hi_q        <= instruction_i[hws_pkg::LayernormHiLsb+:hws_pkg::LayernormHiWidth];
+      epsilon_q   <= instruction_i[hws_pkg::LayernormEpsilonLsb+:hws_pkg::LayernormEpsilonWidth];
     end
   end
 
@@ -118,6 +122,7 @@ module hws_layernorm_engine #(
   ) u_read_cursor (
     .clk_i,
     .load_i(start),
+    .halfwords_i(halfwords),
     .base_i(instruction_i[hws_pkg::LayernormInBaseLsb+:AddressWidth]),
     .stride_i(instruction_i[hws_pkg::LayernormInStrideLsb+:16]),
     .first_row_i(instruction_i[hws_pkg::LayernormInRowLsb+:16]),
@@ -132,13 +137,13 @@ module hws_layernorm_engine #(
   );
 
   hws_read_queue #(
-    .Width(CodesWidth)
+    .Width(Lanes * hws_pkg::StreamWidth)
   ) u_read_queue (
     .clk_i,
     .rst_ni,
     .space_o(read_space),
     .request_i(read_valid_o),
-    .read_data_i(read_data_i[CodesWidth-1:0]),
+    .read_data_i(read_data_i[Lanes*hws_pkg::StreamWidth-1:0]),
     .out_valid_o(residual_valid),
     .out_ready_i(residual_ready),
     .out_data_o(residuals)
@@ -150,6 +155,7 @@ module hws_layernorm_engine #(
     .clk_i,
     .rst_ni,
     .channels_i(channels_q),
+    .wide_i(halfwords_q),
     .exponent_i(exponent_q),
     .epsilon_i(epsilon_q),
     .shift_i(shift_q),
@@ -203,6 +209,7 @@ module hws_layernorm_engine #(
   ) u_write_cursor (
     .clk_i,
     .load_i(start),
+    .halfwords_i(1'b0),
     .base_i(instruction_i[hws_pkg::LayernormOutBaseLsb+:AddressWidth]),
     .stride_i(instruction_i[hws_pkg::LayernormOutStrideLsb+:16]),
     .first_row_i(instruction_i[hws_pkg::LayernormOutRowLsb+:16]),

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // One lane of the normaliser of hws_layernorm, stages _q2 to _q6.
 //
-//   _q2  D * y - S1                                     y = q << (r * o)
+//   _q2  D * y - S1                                     y = q << (r * o), or with wide_i q of 16 bits
 //   _q3  (D * y - S1) * R
 //   _q4  n = clamp(round_shift(_q3, z + 5), -2**15, 2**15 - 1)
 //   _q5  n * G + B
 //   _q6  clamp(round_shift(_q5, t), lo, hi), or 0 in a lane beyond the row
 //
-// Each input belongs to the beat that is one stage before its use. D * y - S1: 26 bits, the product 43, n * G + B 33.
+// Each input belongs to the beat that is one stage before its use. D * y - S1: 27 bits, the product 44, n * G + B 33.
 `default_nettype none
 module hws_layernorm_lane (
   input  wire logic                                      clk_i,
   input  wire logic                                      advance_i,
   input  wire logic [    hws_pkg::ChannelCountWidth-1:0] channels_i,
+  input  wire logic                                      wide_i,
   input  wire logic [hws_pkg::ResidualExponentWidth-1:0] exponent_i,
   input  wire logic [     hws_pkg::AffineShiftWidth-1:0] shift_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] lo_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] hi_i,
-  input  wire logic [              hws_pkg::CodeWidth:0] residual_i,
+  input  wire logic [            hws_pkg::StreamWidth:0] residual_i,
   input  wire logic [             hws_pkg::SumWidth-1:0] sum_i,
   input  wire logic [      hws_pkg::ReciprocalWidth-1:0] reciprocal_i,
   input  wire logic [       hws_pkg::BitLengthWidth-1:0] length_i,
@@ -27,6 +28,7 @@ module hws_layernorm_lane (
   output      logic [             hws_pkg::OutWidth-1:0] out_o
 );
   localparam int CodeWidth = hws_pkg::CodeWidth;
+  localparam int StreamWidth = hws_pkg::StreamWidth;
   localparam int CentredWidth = hws_pkg::CentredWidth;
   localparam int NormalProductWidth = hws_pkg::NormalProductWidth;
   localparam int NormalShiftWidth = hws_pkg::NormalShiftWidth;
@@ -34,20 +36,22 @@ module hws_layernorm_lane (
   localparam int AffineWidth = hws_pkg::AffineWidth;
 
   logic flag;
+  logic [StreamWidth-1:0] code;
   logic [hws_pkg::ValueWidth-1:0] value;
   logic signed [CentredWidth-1:0] channels, scaled, centred_q2;
   logic signed [NormalProductWidth-1:0] product_q3;
   logic [NormalShiftWidth-1:0] normal_shift;
   logic [NormalWidth-1:0] normal, normal_q4;
   logic signed [AffineWidth-1:0] affine_q5;
-  logic [hws_pkg::OutWidth-1:0] code, code_q6;
+  logic [hws_pkg::OutWidth-1:0] out, out_q6;
 
-  assign flag         = residual_i[CodeWidth];
-  assign value        = hws_pkg::ValueWidth'($signed(residual_i[CodeWidth-1:0])) << (flag ? exponent_i : '0);
+  assign flag         = residual_i[StreamWidth] && !wide_i;
+  assign code         = wide_i ? residual_i[StreamWidth-1:0] : StreamWidth'($signed(residual_i[CodeWidth-1:0]));
+  assign value        = hws_pkg::ValueWidth'($signed(code)) << (flag ? exponent_i : '0);
   assign channels     = CentredWidth'(channels_i);
   assign scaled       = channels * CentredWidth'($signed(value));
   assign normal_shift = NormalShiftWidth'(length_i) + NormalShiftWidth'(5);
-  assign out_o        = code_q6;
+  assign out_o        = out_q6;
 
   // The data path needs no reset: the valid bits of hws_layernorm_normalise guard it.
   always_ff @(posedge clk_i) begin
@@ -56,7 +60,7 @@ module hws_layernorm_lane (
       product_q3 <= NormalProductWidth'(centred_q2) * NormalProductWidth'($signed({1'b0, reciprocal_i}));
       normal_q4  <= normal;
       affine_q5  <= AffineWidth'($signed(normal_q4)) * AffineWidth'($signed(gamma_i)) + AffineWidth'($signed(beta_i));
-      code_q6    <= keep_i ? code : '0;
+      out_q6     <= keep_i ? out : '0;
     end
   end
 
@@ -83,7 +87,7 @@ module hws_layernorm_lane (
     .offset_i(hws_pkg::OutWidth'(0)),
     .lo_i(lo_i),
     .hi_i(hi_i),
-    .y_o(code)
+    .y_o(out)
   );
 endmodule : hws_layernorm_lane
 `default_nettype wire

@@ -3,7 +3,8 @@
 //
 //   y_c = q_c << (r * o_c),  S1 = sum y_c,  S2 = sum y_c**2
 //
-// y: 15 bits, S1: 25 bits, S2: 39 bits for 1,024 channels. y**2 is q**2 << 2 * r * o, so the square is that of 8 bits.
+// q: 8 bits, side by side at the bottom of in_code_i, or with wide_i 16 bits, and then y_c = q_c. y: 16 bits, S1: 26 bits,
+// S2: 41 bits for 1,024 channels. y**2 of 8-bit codes is q**2 << 2 * r * o.
 // Stages: _q code, flag (buffer write); _q2 value, square; _q3 sums. out_valid is high for one cycle, 3 cycles after the
 // last beat; there is no ready, because hws_layernorm_scale has a place for each row that is inside.
 `default_nettype none
@@ -13,6 +14,7 @@ module hws_layernorm_load #(
   input  wire logic                                            clk_i,
   input  wire logic                                            rst_ni,
   input  wire logic [          hws_pkg::ChannelCountWidth-1:0] channels_i,
+  input  wire logic                                            wide_i,
   input  wire logic [      hws_pkg::ResidualExponentWidth-1:0] exponent_i,
   input  wire logic [                               Lanes-1:0] param_write_i,
   input  wire logic [                  hws_pkg::BeatWidth-1:0] param_beat_i,
@@ -21,15 +23,17 @@ module hws_layernorm_load #(
   output      logic                                            load_last_o,
   input  wire logic                                            in_valid_i,
   output      logic                                            in_ready_o,
-  input  wire logic [            Lanes*hws_pkg::CodeWidth-1:0] in_code_i,
+  input  wire logic [          Lanes*hws_pkg::StreamWidth-1:0] in_code_i,
   output      logic                                            buffer_write_o,
   output      logic [hws_pkg::LayernormRowBits+hws_pkg::BeatWidth-1:0] buffer_address_o,
-  output      logic [        Lanes*(hws_pkg::CodeWidth+1)-1:0] buffer_data_o,
+  output      logic [      Lanes*(hws_pkg::StreamWidth+1)-1:0] buffer_data_o,
   output      logic                                            out_valid_o,
   output      logic [                   hws_pkg::SumWidth-1:0] out_sum_o,
   output      logic [             hws_pkg::SquareSumWidth-1:0] out_square_sum_o
 );
   localparam int CodeWidth = hws_pkg::CodeWidth;
+  localparam int StreamWidth = hws_pkg::StreamWidth;
+  localparam int CodeSquareWidth = hws_pkg::CodeSquareWidth;
   localparam int BeatWidth = hws_pkg::BeatWidth;
   localparam int ValueWidth = hws_pkg::ValueWidth;
   localparam int SquareWidth = hws_pkg::SquareWidth;
@@ -98,8 +102,8 @@ module hws_layernorm_load #(
   end
 
   for (genvar lane = 0; lane < Lanes; lane++) begin : gen_lanes
-    logic signed [CodeWidth-1:0] code_q;
-    logic signed [hws_pkg::CodeSquareWidth:0] code_square;  // one bit more: a signed product
+    logic signed [StreamWidth-1:0] code, code_q;
+    logic [SquareWidth-1:0] code_square, small_square;
     logic [hws_pkg::ResidualExponentWidth-1:0] shift;
     logic flag_q;
 
@@ -116,14 +120,18 @@ module hws_layernorm_load #(
       .read_data_o(flag_q)
     );
 
-    assign buffer_data_o[lane*(CodeWidth+1)+:CodeWidth+1] = {flag_q, code_q};
-    assign shift                                          = flag_q ? exponent_i : '0;
-    assign code_square                                    = code_q * code_q;
+    assign buffer_data_o[lane*(StreamWidth+1)+:StreamWidth+1] = {flag_q, code_q};
+    assign code = wide_i ? in_code_i[lane*StreamWidth+:StreamWidth] : StreamWidth'($signed(
+        in_code_i[lane*CodeWidth+:CodeWidth]
+    ));
+    assign shift = (flag_q && !wide_i) ? exponent_i : '0;
+    assign code_square = SquareWidth'(code_q) * SquareWidth'(code_q);
+    assign small_square = SquareWidth'(code_square[CodeSquareWidth-1:0]) << {shift, 1'b0};
 
     always_ff @(posedge clk_i) begin
-      if (accept) code_q <= in_code_i[lane*CodeWidth+:CodeWidth];
+      if (accept) code_q <= code;
       value_q2[lane]  <= keep_q[lane] ? ValueWidth'(code_q) << shift : '0;
-      square_q2[lane] <= keep_q[lane] ? SquareWidth'(code_square) << {shift, 1'b0} : '0;
+      square_q2[lane] <= !keep_q[lane] ? '0 : wide_i ? code_square : small_square;
     end
   end
 

@@ -14,6 +14,7 @@ module hws_layernorm_normalise #(
   input  wire logic                                     clk_i,
   input  wire logic                                     rst_ni,
   input  wire logic [    hws_pkg::ChannelCountWidth-1:0] channels_i,
+  input  wire logic                                      wide_i,
   input  wire logic [hws_pkg::ResidualExponentWidth-1:0] exponent_i,
   input  wire logic [     hws_pkg::AffineShiftWidth-1:0] shift_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] lo_i,
@@ -30,7 +31,7 @@ module hws_layernorm_normalise #(
   output      logic                                      release_o,
   output      logic                                      buffer_read_o,
   output      logic [hws_pkg::LayernormRowBits+hws_pkg::BeatWidth-1:0] buffer_address_o,
-  input  wire logic [  Lanes*(hws_pkg::CodeWidth+1)-1:0] buffer_data_i,
+  input  wire logic [Lanes*(hws_pkg::StreamWidth+1)-1:0] buffer_data_i,
   output      logic                                      out_valid_o,
   input  wire logic                                      out_ready_i,
   output      logic [       Lanes*hws_pkg::OutWidth-1:0] out_data_o,
@@ -38,7 +39,7 @@ module hws_layernorm_normalise #(
 );
   localparam int BeatWidth = hws_pkg::BeatWidth;
   localparam int AffineRamWidth = hws_pkg::GammaWidth + hws_pkg::BetaWidth;
-  localparam int ResidualWidth = hws_pkg::CodeWidth + 1;
+  localparam int ResidualWidth = hws_pkg::StreamWidth + 1;
   localparam int OutWidth = hws_pkg::OutWidth;
 
   logic active_q, advance, start, last;
@@ -127,6 +128,7 @@ module hws_layernorm_normalise #(
       .clk_i,
       .advance_i(advance),
       .channels_i,
+      .wide_i,
       .exponent_i,
       .shift_i,
       .lo_i,

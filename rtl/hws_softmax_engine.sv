@@ -89,11 +89,11 @@ module hws_softmax_engine #(
   end
 
   hws_buffer_cursor #(
-    .Lanes(Lanes),
-    .Halfwords(1)
+    .Lanes(Lanes)
   ) u_read_cursor (
     .clk_i,
     .load_i(start),
+    .halfwords_i(1'b1),
     .base_i(instruction_i[hws_pkg::SoftmaxInBaseLsb+:AddressWidth]),
     .stride_i(instruction_i[hws_pkg::SoftmaxInStrideLsb+:16]),
     .first_row_i(instruction_i[hws_pkg::SoftmaxInRowLsb+:16]),
@@ -146,6 +146,7 @@ module hws_softmax_engine #(
   ) u_write_cursor (
     .clk_i,
     .load_i(start),
+    .halfwords_i(1'b0),
     .base_i(instruction_i[hws_pkg::SoftmaxOutBaseLsb+:AddressWidth]),
     .stride_i(instruction_i[hws_pkg::SoftmaxOutStrideLsb+:16]),
     .first_row_i(instruction_i[hws_pkg::SoftmaxOutRowLsb+:16]),

@@ -1,14 +1,14 @@
 """LayerNorm of residual rows: bit-accurate model of ``rtl/hws_layernorm.sv``.
 
-    y_c = q_c << (r * o_c)
+    y_c = q_c << (r * o_c), or q_c in a residual stream of 16 bits
     S1  = sum y_c,  S2 = sum y_c**2
     V   = max(1, D * S2 - S1**2 + epsilon),  sd = isqrt(V),  z = bit_length(sd),  R = floor(2**(z + 15) / sd)
     n_c = clamp(round_shift((D * y_c - S1) * R, z + 5), -2**15, 2**15 - 1)            10 fraction bits
     out = clamp(round_shift(n_c * G_c + B_c, t), lo, hi)
 
-``q``: channel two-scale (O-2SF) codes of at most 8 bits, flags ``o_c``, exponent ``r`` at most 7; D at most 1,024:
-y 15 bits, S1 25, S2 39, V 48 unsigned (the compiler proves it), R 17, the product 42. ``G`` int16, ``B`` int32,
-``t`` 0..31.
+``q``: channel two-scale (O-2SF) codes of at most 8 bits, flags ``o_c``, exponent ``r`` at most 7, or 16 bits of one
+scale; D at most 1,024: y 16 bits, S1 26, S2 41 unsigned, V 48 unsigned (the compiler proves it), R 17, the product 44.
+``G`` int16, ``B`` int32, ``t`` 0..31.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NORMAL_MIN, NORMAL_MAX = -(1 << 15), (1 << 15) - 1
 
 
 def layernorm(
-    codes: NDArray[np.int8],
+    codes: NDArray[np.int8] | NDArray[np.int16],
     flags: NDArray[np.uint8],
     fmt: ChannelTwoScale,
     gamma: NDArray[np.int16],
@@ -43,7 +43,7 @@ def layernorm(
 
     Parameters
     ----------
-    codes : int8[rows, D] residual codes of ``fmt``
+    codes : int8[rows, D] residual codes of ``fmt``, or int16[rows, D], which flags and exponent do not reach
     flags : uint8[D], 0 or 1, the channels on the coarse step
     gamma, beta : int16[D] and int32[D], output scale and zero point folded in, on the grid 2**-shift
     shift : 0..31
@@ -61,7 +61,7 @@ def layernorm(
         if array.shape != (channels,):
             raise ValueError(f"{name} must have shape ({channels},), not {array.shape}")
     out = np.empty(codes.shape, storage_dtype(out_fmt))
-    channel_shift = flags * np.uint8(fmt.exponent)
+    channel_shift = flags * np.uint8(0 if codes.dtype == np.int16 else fmt.exponent)
     _layernorm(codes, channel_shift, gamma, beta, shift, epsilon, out_fmt.minimum, out_fmt.maximum, out)
     return out
 

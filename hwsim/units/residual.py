@@ -76,7 +76,8 @@ def add_wide(stream: NDArray[np.int16], branch: NDArray[np.int16]) -> NDArray[np
     branch : int16[T, D]
     """
     _require_one_shape(stream, branch)
-    return np.clip(stream.astype(np.int32) + branch, SUM_MIN, SUM_MAX).astype(np.int16)
+    total: NDArray[np.int32] = np.clip(stream.astype(np.int32) + branch, SUM_MIN, SUM_MAX)
+    return total.astype(np.int16)
 
 
 def _require_one_shape(stream: NDArray[Any], branch: NDArray[Any]) -> None:

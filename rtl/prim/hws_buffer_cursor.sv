@@ -2,18 +2,18 @@
 // Walks over the beats of a tensor's rows, Lanes elements each, and says where each lies in the activation buffer.
 //
 //   codes:      address = base + (r / W) * stride + c, skew 1, row r mod W, rotate (r + c) mod W
-//   halfwords:  address = base + r * stride + 2 c / W, skew 0, rotate 2 c mod W
+//   halfwords:  address = base + r * stride + 2 c / W, skew 0, rotate 2 c mod W        where halfwords_i is set
 //
 // r, c: row and first element of the beat, c = 0, Lanes, ... below columns; W = WordBytes. load_i takes the tensor
 // (first_row 16 bits times stride 16 bits, modulo the buffer); advance_i goes on by a beat. The outputs belong to the current
 // beat, 1 cycle after either; last_o: the last beat of the last row.
 `default_nettype none
 module hws_buffer_cursor #(
-  parameter int Lanes = 8,
-  parameter int Halfwords = 0
+  parameter int Lanes = 8
 ) (
   input  wire logic                                   clk_i,
   input  wire logic                                   load_i,
+  input  wire logic                                   halfwords_i,
   input  wire logic [hws_pkg::BufferAddressWidth-1:0] base_i,
   input  wire logic [                           15:0] stride_i,
   input  wire logic [                           15:0] first_row_i,
@@ -29,57 +29,54 @@ module hws_buffer_cursor #(
   localparam int CountWidth = 16;
   localparam int AddressWidth = hws_pkg::BufferAddressWidth;
   localparam int WordBits = hws_pkg::WordBits;
-  localparam int RowShift = (Halfwords != 0) ? 0 : WordBits;  // log2 of the rows of a stride
-  localparam int StepBytes = (Halfwords != 0) ? 2 * Lanes : Lanes;
 
-  logic [AddressWidth-1:0] stride_q, row_address_q, first_address;
+  logic [AddressWidth-1:0] stride_q, row_address_q, first_stride, first_address;
   logic [CountWidth-1:0] columns_q, columns_left_q, rows_left_q;
-  logic [CountWidth:0] offset_q;  // c, or 2 c
+  logic [CountWidth-1:0] column_q;  // c
+  logic [  CountWidth:0] byte_offset;
   logic [WordBits-1:0] row_q, next_row;
-  logic row_last, stride_end, unused_stride;
+  logic halfwords_q, row_last, stride_end, unused_stride;
 
-  assign first_address = base_i + AddressWidth'(first_row_i >> RowShift) * AddressWidth'(stride_i);
-  assign next_row      = row_q + 1'b1;
-  assign stride_end    = Halfwords != 0 || next_row == '0;
-  assign row_last      = columns_left_q <= CountWidth'(Lanes);
-  assign last_o        = row_last && rows_left_q <= CountWidth'(1);
-  assign row_o         = row_q;
+  assign first_stride = AddressWidth'(halfwords_i ? first_row_i : first_row_i >> WordBits);
+  assign first_address = base_i + first_stride * AddressWidth'(stride_i);
+  assign next_row = row_q + 1'b1;
+  assign stride_end = halfwords_q || next_row == '0;
+  assign row_last = columns_left_q <= CountWidth'(Lanes);
+  assign last_o = row_last && rows_left_q <= CountWidth'(1);
+  assign row_o = row_q;
   assign unused_stride = ^stride_i;  // wider than an address of a small buffer
 
-  if (Halfwords != 0) begin : gen_halfwords
-    assign address_o = row_address_q + AddressWidth'(offset_q >> WordBits);
-    assign rotate_o  = WordBits'(offset_q);
-    assign skew_o    = 1'b0;
-  end else begin : gen_codes
-    assign address_o = row_address_q + AddressWidth'(offset_q);
-    assign rotate_o  = row_q + WordBits'(offset_q);
-    assign skew_o    = 1'b1;
-  end
+  // A halfword's column is two bytes.
+  assign byte_offset = {column_q, 1'b0};
+  assign address_o = row_address_q + (halfwords_q ? AddressWidth'(byte_offset >> WordBits) : AddressWidth'(column_q));
+  assign rotate_o = halfwords_q ? WordBits'(byte_offset) : row_q + WordBits'(column_q);
+  assign skew_o = !halfwords_q;
 
   // The data path needs no reset: its user reads it between load and last only.
   always_ff @(posedge clk_i) begin
     if (load_i) begin
+      halfwords_q    <= halfwords_i;
       stride_q       <= AddressWidth'(stride_i);
       columns_q      <= columns_i;
       row_address_q  <= first_address;
       row_q          <= WordBits'(first_row_i);
       rows_left_q    <= rows_i;
       columns_left_q <= columns_i;
-      offset_q       <= '0;
+      column_q       <= '0;
     end else if (advance_i && row_last) begin
       row_address_q  <= row_address_q + (stride_end ? stride_q : '0);
       row_q          <= next_row;
       rows_left_q    <= rows_left_q - 1'b1;
       columns_left_q <= columns_q;
-      offset_q       <= '0;
+      column_q       <= '0;
     end else if (advance_i) begin
       columns_left_q <= columns_left_q - CountWidth'(Lanes);
-      offset_q       <= offset_q + (CountWidth + 1)'(StepBytes);
+      column_q       <= column_q + CountWidth'(Lanes);
     end
   end
 
   initial begin
-    if (Lanes < 1 || (Lanes & (Lanes - 1)) != 0 || StepBytes > hws_pkg::WordBytes)
+    if (Lanes < 1 || (Lanes & (Lanes - 1)) != 0 || 2 * Lanes > hws_pkg::WordBytes)
       $fatal(1, "Lanes must be a power of two, and a beat at most a word of the activation buffer");
   end
 endmodule : hws_buffer_cursor

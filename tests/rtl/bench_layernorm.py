@@ -1,10 +1,10 @@
-"""Bench of ``hws_layernorm``."""
+"""Bench of ``hws_layernorm``: residual rows of channel two-scale codes, and of 16 bits."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cocotb
@@ -18,7 +18,7 @@ from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stall
 
 CONFIG = configuration()
 LANES = CONFIG.layernorm_lanes
-CODE_BITS, OUT_BITS, GAMMA_BITS, BETA_BITS = 8, 16, 16, 32
+CODE_BITS, STREAM_BITS, OUT_BITS, GAMMA_BITS, BETA_BITS = 8, 16, 16, 16, 32
 INT8, UINT8, INT16 = (-128, 127), (0, 255), (-(1 << 15), (1 << 15) - 1)
 
 
@@ -34,6 +34,8 @@ class Layer:
     epsilon: int
     lo: int
     hi: int
+    wide: bool = False
+    """Rows of 16 bits, which flags and exponent do not reach."""
 
     @property
     def channels(self) -> int:
@@ -42,6 +44,7 @@ class Layer:
     def settings(self) -> dict[str, int]:
         return {
             "channels_i": self.channels,
+            "wide_i": int(self.wide),
             "exponent_i": self.exponent,
             "epsilon_i": self.epsilon,
             "shift_i": self.shift,
@@ -61,27 +64,35 @@ def layer_case(name: str, layer: Layer, rows: Sequence[Sequence[int]], *, seed: 
     junk = random.Random(seed)
     words: list[tuple[int, ...]] = []
     expected: list[tuple[int, ...]] = []
-    fmt = ChannelTwoScale(bits=CODE_BITS, exponent=layer.exponent)
+    bits = STREAM_BITS if layer.wide else CODE_BITS
     affine = layer.gamma, layer.beta, layer.shift, layer.epsilon, layer.lo, layer.hi
     for row in rows:
-        assert _variance(row, layer) < 1 << RADICAND_BITS, f"{name} is no case: its variance is too large"
-        out = oracle.layernorm_row(row, layer.flags, fmt, *affine)
+        values = _values(row, layer)
+        variance = layer.channels * sum(v * v for v in values) - sum(values) ** 2 + layer.epsilon
+        assert variance < 1 << RADICAND_BITS, f"{name} is no case: its variance is too large"
+        out = oracle.layernorm_values(values, *affine)
         for start in range(0, layer.channels, LANES):
             beat = list(row[start : start + LANES])
-            beat += [junk.randrange(-128, 128) for _ in range(LANES - len(beat))]
-            words.append((pack(beat, CODE_BITS),))
+            beat += [junk.getrandbits(bits) for _ in range(LANES - len(beat))]
+            # codes of 8 bits take half of the port
+            words.append((pack(beat, bits) | junk.getrandbits((STREAM_BITS - bits) * LANES) << bits * LANES,))
             last = int(start + LANES >= layer.channels)
             expected.append((pack(out[start : start + LANES], OUT_BITS), last))
     cycles = layernorm_cycles(len(rows), layer.channels, CONFIG)
     return LayerCase(name, words, expected, cycles, layer.settings(), layer=layer)
 
 
-def _variance(row: Sequence[int], layer: Layer) -> int:
-    values = [code << (layer.exponent * flag) for code, flag in zip(row, layer.flags, strict=True)]
-    return layer.channels * sum(v * v for v in values) - sum(values) ** 2 + layer.epsilon
+def _values(row: Sequence[int], layer: Layer) -> list[int]:
+    """What the residual codes of a row stand for."""
+    if layer.wide:
+        return list(row)
+    fmt = ChannelTwoScale(bits=CODE_BITS, exponent=layer.exponent)
+    return [oracle.term_value(oracle.decode(code, fmt, flag)) for code, flag in zip(row, layer.flags, strict=True)]
 
 
-def random_layer(rng: random.Random, channels: int, exponent: int, shift: int, bounds: tuple[int, int]) -> Layer:
+def random_layer(
+    rng: random.Random, channels: int, exponent: int, shift: int, bounds: tuple[int, int], *, wide: bool = False
+) -> Layer:
     """A layer whose outputs spread over its range and a little beyond."""
     gamma_top = min(1 << 15, max(2, bounds[1] * (1 << shift) // (3 << 10)))
     beta_top = min(1 << 31, max(2, bounds[1] * (1 << shift) // 2))
@@ -94,11 +105,13 @@ def random_layer(rng: random.Random, channels: int, exponent: int, shift: int, b
         epsilon=rng.randrange(1, 1000),
         lo=bounds[0],
         hi=bounds[1],
+        wide=wide,
     )
 
 
-def random_rows(rng: random.Random, count: int, channels: int) -> list[list[int]]:
-    return [[max(-128, min(127, round(rng.gauss(0, 40)))) for _ in range(channels)] for _ in range(count)]
+def random_rows(rng: random.Random, count: int, channels: int, *, wide: bool = False) -> list[list[int]]:
+    bounds, deviation = (INT16, rng.choice([20, 3000, 10_000])) if wide else (INT8, 40)
+    return [[oracle.clamp(round(rng.gauss(0, deviation)), *bounds) for _ in range(channels)] for _ in range(count)]
 
 
 def corner_cases() -> list[LayerCase]:
@@ -119,23 +132,58 @@ def corner_cases() -> list[LayerCase]:
     ]
 
 
-def largest_case() -> LayerCase:
-    """Most channels of the largest values: the variance needs all of its 48 bits."""
+def wide_corner_cases() -> list[LayerCase]:
+    """Ends of 16 bits, as many as the variance admits, with flags and an exponent that must not count."""
+    lo, hi = INT16
+    rng = random.Random(2)
+    channels = 5 * LANES - 1
+    layer = Layer([c % 2 for c in range(channels)], [1 << 14] * channels, [0] * channels, 7, 8, 1, *INT16, wide=True)
+    alternating = [(lo, hi)[c % 2] for c in range(channels)]
+    outlier = [hi] + [0] * (channels - 1)
+    # rows whose low bytes are those of other codes
+    bytes_ = [rng.choice([lo, -129, -128, -1, 0, 127, 128, 255, 256, hi]) for _ in range(channels)]
+    rows = [[0] * channels, [lo] * channels, [hi] * channels, alternating, outlier, outlier[::-1], bytes_]
+    return [
+        layer_case("wide: largest magnitudes", layer, rows),
+        layer_case("wide: constant rows without epsilon", replace(layer, epsilon=0), rows[:3]),
+        layer_case("wide: largest shift and epsilon", replace(layer, shift=31, epsilon=(1 << 46) + 99), rows),
+    ]
+
+
+def largest_cases() -> list[LayerCase]:
+    """Most channels of the largest values: variances that need all of their 48 bits, and the largest sums."""
     channels = CONFIG.layernorm_channels_max
     layer = Layer([1] * channels, [3000] * channels, [5] * channels, 7, 10, 0, *INT16)
-    return layer_case("most channels", layer, [[-128, 127] * (channels // 2), [-128] * channels])
+    lo, hi = INT16
+    most = min(channels, 512)  # alternating ends: (512 * 2**15)**2 = 2**48
+    half = Layer([1] * most, [3000] * most, [5] * most, 7, 10, 0, *INT16, wide=True)
+    # two values, as far from each other as V admits: near either end, and around zero
+    step = (1 << 25) // channels - 1
+    rows = [[lo, min(hi, lo + step)] * (channels // 2), [max(lo, hi - step), hi] * (channels // 2)]
+    rows += [[lo] * channels, [hi] * channels]
+    return [
+        layer_case("most channels", layer, [[-128, 127] * (channels // 2), [-128] * channels]),
+        layer_case("wide: largest variance", half, [[lo, hi] * (most // 2), [hi, lo] * (most // 2)]),
+        layer_case("wide: most channels", replace(layer, wide=True), rows),
+    ]
 
 
 def cases_layernorm() -> list[LayerCase]:
     rng = random.Random(3)
-    cases = corner_cases()
+    cases = [*corner_cases(), *wide_corner_cases()]
     # one channel, ragged last beats; more rows than there are buffers, of less and more beats than the root takes
     shapes = [(9, 1), (3, 2), (4, LANES - 1 or 1), (4, LANES), (12, LANES + 1), (7, 3 * LANES + 1), (3, 96), (2, 128)]
     shapes += [(9, beats * LANES) for beats in (23, 24, 25, 26, 31)]
     for i, (rows, channels) in enumerate(shapes):
         layer = random_layer(rng, channels, i % 8, 10 + i, [INT8, UINT8, INT16][i % 3])
         cases.append(layer_case(f"{rows} rows of {channels}", layer, random_rows(rng, rows, channels), seed=i))
-    return [*cases, largest_case()]
+    # codes and 16 bits in turn
+    for i, (rows, channels) in enumerate([(1, 1), (5, LANES), (9, 3 * LANES + 1), (6, 24 * LANES), (4, 96)]):
+        wide = i % 2 == 0
+        layer = random_layer(rng, channels, 1 + i, 10 + i, [UINT8, INT16][i % 2], wide=wide)
+        data = random_rows(rng, rows, channels, wide=wide)
+        cases.append(layer_case(f"{rows} {'wide ' if wide else ''}rows of {channels}", layer, data, seed=i))
+    return [*cases, *largest_cases()]
 
 
 def random_cases(seed: int, count: int) -> list[LayerCase]:
@@ -143,8 +191,10 @@ def random_cases(seed: int, count: int) -> list[LayerCase]:
     cases = []
     for i in range(count):
         rows, channels = rng.randint(1, 10), rng.randint(1, 7 * LANES)
-        layer = random_layer(rng, channels, rng.randint(0, 7), rng.randint(6, 24), rng.choice([INT8, UINT8, INT16]))
-        cases.append(layer_case(f"{rows} rows of {channels}", layer, random_rows(rng, rows, channels), seed=i))
+        bounds, wide = rng.choice([INT8, UINT8, INT16]), rng.random() < 0.5
+        layer = random_layer(rng, channels, rng.randint(0, 7), rng.randint(6, 24), bounds, wide=wide)
+        name = f"{rows} {'wide ' if wide else ''}rows of {channels}"
+        cases.append(layer_case(name, layer, random_rows(rng, rows, channels, wide=wide), seed=i))
     return cases
 
 

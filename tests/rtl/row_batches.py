@@ -27,6 +27,7 @@ SCORES, PROBABILITIES, RESIDUALS, RESULTS = range(4)
 ENGINES = ("softmax", "layernorm")
 PLANES = (SCORES, RESIDUALS)
 """Where the limbs of outliers go: what is only read there has ports of its own."""
+INT16 = (-(1 << 15), (1 << 15) - 1)
 TABLE_ROWS = 256
 """Entries of the row table that are written, from row 0 on; the last one is too."""
 EXPONENT_MAX = (1 << CONFIG.term_shift_bits) - 1
@@ -150,20 +151,27 @@ class Batch:
         self.jobs["softmax"].append(Job(Instruction("softmax", fields), self.pause()))
 
     def layernorm(
-        self, rows: int, channels: int, *, again: bool = False, encode: bool | None = None, out_row: int | None = None
+        self,
+        rows: int,
+        channels: int,
+        *,
+        again: bool = False,
+        wide: bool | None = None,
+        encode: bool | None = None,
+        out_row: int | None = None,
     ) -> None:
-        """Add a LayerNorm of random residual rows, or of the rows that the one before writes."""
+        """Add a LayerNorm of random residual rows, of codes or 16 bits, or of the rows that the one before writes."""
         rng = self.rng
+        wide = not again and (rng.random() < 0.4 if wide is None else wide)
         if again:
             last = self.jobs["layernorm"][-1].instruction
             place = {"in_base": last["out_base"], "in_stride": last["out_stride"], "in_row": last["out_row"]}
         else:
             in_row = rng.choice([0, 1, W - 1, rng.randrange(2 * W)])
-            residual = self.region(RESIDUALS, in_row + rows, channels, halfwords=False)
-            codes = np.array([rng.gauss(0, rng.choice([3, 40])) for _ in range(rows * channels)]).reshape(
-                rows, channels
-            )
-            self.fill(residual, np.clip(np.rint(codes), -128, 127).astype(np.int64), in_row)
+            residual = self.region(RESIDUALS, in_row + rows, channels, halfwords=wide)
+            deviation, lo, hi = (rng.choice([20, 900, 8000]), *INT16) if wide else (rng.choice([3, 40]), -128, 127)
+            draw = np.array([rng.gauss(0, deviation) for _ in range(rows * channels)]).reshape(rows, channels)
+            self.fill(residual, np.clip(np.rint(draw), lo, hi).astype(np.int64), in_row)
             place = {"in_base": residual.base, "in_stride": residual.stride, "in_row": in_row}
         out, out_row = self.result(RESULTS, rows, channels, out_row)
         lo, hi = rng.choice([(-128, 127), (0, 255), (-8, 7), (0, 200)])
@@ -171,7 +179,7 @@ class Batch:
         fields = place | {
             "rows": rows, "channels": channels, "out_base": out.base, "out_stride": out.stride, "out_row": out_row,
             "exponent": rng.randint(0, 7), "shift": rng.randint(13, 20), "lo": lo, "hi": hi,
-            "epsilon": rng.choice([1, rng.getrandbits(20), (1 << 47) - 1]),
+            "epsilon": rng.choice([1, rng.getrandbits(20), (1 << 47) - 1]), "in_halfwords": int(wide),
         }  # fmt: skip
         if encode:
             fields |= self.encode_fields(out, out_row + rows)
@@ -230,6 +238,8 @@ def shapes_batch(seed: int) -> Batch:
     for rows, channels in layernorm:
         batch.layernorm(rows, channels)
     batch.layernorm(*layernorm[-1], again=True)
+    for rows, channels in [(1, 1), (W + 1, 2), (9, 3 * layernorm_lanes + 1), (5, 27 * layernorm_lanes - 1)]:
+        batch.layernorm(rows, channels, wide=True)
     for rows, channels in [(1, 1), (2 * CONFIG.array_rows + 1, 2), (7, layernorm_lanes + 1), (3, 5)]:
         batch.layernorm(rows, channels, encode=True)
     for channels in (1, layernorm_lanes, 2 * layernorm_lanes):
@@ -242,7 +252,8 @@ def largest_batch() -> Batch:
     """The most columns and channels."""
     batch = Batch(5)
     batch.softmax(3, SOFTMAX_COLUMNS_MAX)
-    batch.layernorm(3, CONFIG.layernorm_channels_max)
+    for wide in (False, True):
+        batch.layernorm(3, CONFIG.layernorm_channels_max, wide=wide)
     return batch
 
 

@@ -20,6 +20,16 @@ def check(codes: np.ndarray, flags: np.ndarray, fmt: ChannelTwoScale, affine: tu
     assert got.tolist() == expected
 
 
+def check_wide(
+    codes: np.ndarray, flags: np.ndarray, fmt: ChannelTwoScale, affine: tuple, shift: int, epsilon: int
+) -> None:
+    """Rows of 16 bits, which flags and exponent do not reach."""
+    gamma, beta = affine
+    got = layernorm(codes, flags, fmt, gamma, beta, shift, epsilon, OUT)
+    expected = [oracle.layernorm_values(row, gamma, beta, shift, epsilon, 0, 255) for row in codes.tolist()]
+    assert got.tolist() == expected
+
+
 @given(
     seed=st.integers(0, 2**32),
     channels=st.integers(1, 200),
@@ -36,6 +46,52 @@ def test_rows_equal_the_oracle(seed: int, channels: int, exponent: int, bits: in
     gamma = rng.integers(-(2**15), 2**15, channels).astype(np.int16)
     beta = rng.integers(-(2**31), 2**31, channels).astype(np.int32)
     check(codes, flags, fmt, (gamma, beta), shift, epsilon)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    channels=st.integers(1, 512),
+    reach=st.sampled_from([100, 2**12, 2**15]),
+    exponent=st.integers(0, 7),
+    shift=st.integers(0, 31),
+)
+def test_wide_rows_equal_the_oracle(seed: int, channels: int, reach: int, exponent: int, shift: int) -> None:
+    rng = np.random.default_rng(seed)
+    # the widest rows of so many channels: D * D * 2**30 is 2**48
+    codes = np.stack([rng.integers(-reach, reach, channels), rng.choice([-reach, reach - 1], channels)]).astype(
+        np.int16
+    )
+    flags = (rng.random(channels) < 0.2).astype(np.uint8)
+    gamma = rng.integers(-(2**15), 2**15, channels).astype(np.int16)
+    beta = rng.integers(-(2**31), 2**31, channels).astype(np.int32)
+    check_wide(codes, flags, ChannelTwoScale(bits=8, exponent=exponent), (gamma, beta), shift, int(rng.integers(10**6)))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [-32768, 32767] * 256,
+        [-32768] * 1024,
+        [32767] * 1024,
+        [-32768] * 64 + [32767] * 960,  # V is 0.94 of 2**48
+        [0] * 1023 + [32767],
+        [-32768, -1] * 512,
+    ],
+    ids=["alternating", "smallest", "largest", "most", "outlier", "negative"],
+)
+def test_widest_wide_rows_equal_the_oracle(row: list[int]) -> None:
+    codes, channels = np.array([row], np.int16), len(row)
+    assert channels * sum(q * q for q in row) - sum(row) ** 2 < 2**48
+    gamma, beta = np.full(channels, 3000, np.int16), np.full(channels, 120 << 12, np.int32)
+    check_wide(codes, np.ones(channels, np.uint8), ChannelTwoScale(bits=8, exponent=7), (gamma, beta), 12, 0)
+
+
+def test_wide_rows_of_codes_equal_those_codes() -> None:
+    codes = np.random.default_rng(3).integers(-128, 128, (3, 40)).astype(np.int8)
+    fmt, flags = ChannelTwoScale(bits=8, exponent=0), np.zeros(40, np.uint8)
+    affine = np.full(40, 9000, np.int16), np.full(40, 120 << 18, np.int32), 18, 100, OUT
+    narrow = layernorm(codes, flags, fmt, *affine)
+    assert (layernorm(codes.astype(np.int16), flags, fmt, *affine) == narrow).all()
 
 
 @given(st.integers(0, 2**32), st.integers(2, 100))
