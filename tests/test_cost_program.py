@@ -17,7 +17,7 @@ from hwsim.config import load_preset
 from hwsim.cost.cycles import merged, profile
 from hwsim.cost.owners import owners
 from hwsim.cost.traffic import instruction_traffic
-from hwsim.cost.waits import BOOT, spans
+from hwsim.cost.waits import BOOT, Span, spans
 from hwsim.flows.verify import VerifyOptions
 from hwsim.interpreter import run_program
 from hwsim.interpreter.activation_buffer import ActivationBuffer, Matrix
@@ -235,6 +235,33 @@ def test_a_gap_goes_to_what_it_waits_for() -> None:
     ]
     assert boot.done < weights.start
     assert softmax.start == first.done + 1
+
+
+def test_a_product_without_a_fence_does_not_wait_for_the_drain_before_it() -> None:
+    """Its weights come while the product before it drains: the gap is the DMA's, with a fence the drain's."""
+    shape = {"rows": 4, "columns": 4, "steps": 80}
+    for fence, holder in ((0, (1, "dma")), (1, (2, "drain"))):
+        program = [
+            load("weights", beats=8, steps=4, post=mask("array")),
+            load("weights", beats=64, steps=4, bank=1, post=mask("array")),
+            Instruction("gemm", shape | {"wait": mask("dma")}),
+            Instruction("gemm", shape | {"bank": 1, "wait": mask("dma"), "fence": fence}),
+            Instruction("end", {}),
+        ]
+        timeline = schedule(program, TINY, MEMORY)
+        _, _, weights, first, second = timeline.events
+        assert first.operands_end < weights.done < first.done
+        assert second.start == (first.done if fence else weights.done) + 1
+        gap = [span for span in spans(program, timeline, TINY, {}) if first.operands_end < span.first <= second.start]
+        assert [(span.instruction, span.reason) for span in gap] == [holder]
+
+
+def test_a_third_product_waits_for_the_first_ones_drain() -> None:
+    program = [*[Instruction("gemm", {"rows": 1, "columns": 1, "steps": 1})] * 3, Instruction("end", {})]
+    timeline = schedule(program, TINY, MEMORY)
+    _, first, second, third = timeline.events
+    assert third.start == first.done + 1 == second.operands_end + 1
+    assert Span(third.start, third.start + 1, 0, "drain") in spans(program, timeline, TINY, {})
 
 
 def test_a_short_product_waits_for_the_drain_inside() -> None:
