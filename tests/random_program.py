@@ -129,10 +129,14 @@ class RandomProgram:
         self.store(group, rows, columns, False)
 
     def layernorm(self, group: int) -> None:
-        """Codes, parameters, LayerNorm, store."""
+        """Codes or 16-bit elements, parameters, LayerNorm, store."""
         rng, config = self.rng, self.config
         rows, channels = rng.randint(1, 20), rng.randint(1, 70)
-        codes = self.load_codes(group, ROW, rows, channels)
+        wide = rng.random() < 0.5
+        if wide:
+            residual = self.load_halfwords(group, ROW, rows, channels, rng.choice([200, 20_000, 32_767]))
+        else:
+            residual = self.load_codes(group, ROW, rows, channels)
         values = [
             rng.getrandbits(16) | rng.randint(-(1 << 28), 1 << 28) % (1 << 32) << 16 | rng.getrandbits(1) << 48
             for _ in range(channels)
@@ -141,9 +145,10 @@ class RandomProgram:
         lo = rng.choice([0, -128])
         self.add(
             "layernorm", {f"bank {group} {ROW}", "layernorm parameters", f"bank {group} {RESULT}"},
-            in_base=codes["base"], in_stride=codes["stride"], rows=rows, channels=channels,
+            in_base=residual["base"], in_stride=residual["stride"], rows=rows, channels=channels,
             out_base=self.place(group, RESULT), out_stride=row_stride(channels, False, config.word_bytes),
             exponent=rng.randint(0, 7), shift=rng.randint(15, 25), lo=lo, hi=lo + 255, epsilon=rng.getrandbits(20),
+            in_halfwords=int(wide),
         )  # fmt: skip
         self.store(group, rows, channels, False)
 
@@ -224,7 +229,7 @@ class RandomProgram:
         else:
             place = self.load_halfwords(group, SKIP, rows, columns, 20_000)
         fields |= {"skip_base": place["base"], "skip_stride": place["stride"]}
-        return drain, False
+        return drain, drain == "constant" and rng.random() < 0.5
 
 
 def with_tokens(drafts: list[Draft]) -> list[Instruction]:
