@@ -157,6 +157,7 @@ def largest_cases() -> list[LayerCase]:
     lo, hi = INT16
     most = min(channels, 512)  # alternating ends: (512 * 2**15)**2 = 2**48
     half = Layer([1] * most, [3000] * most, [5] * most, 7, 10, 0, *INT16, wide=True)
+    ragged = Layer([1] * (channels - 1), [3000] * (channels - 1), [5] * (channels - 1), 7, 10, 0, *INT16, wide=True)
     # two values, as far from each other as V admits: near either end, and around zero
     step = (1 << 25) // channels - 1
     rows = [[lo, min(hi, lo + step)] * (channels // 2), [max(lo, hi - step), hi] * (channels // 2)]
@@ -165,6 +166,8 @@ def largest_cases() -> list[LayerCase]:
         layer_case("most channels", layer, [[-128, 127] * (channels // 2), [-128] * channels]),
         layer_case("wide: largest variance", half, [[lo, hi] * (most // 2), [hi, lo] * (most // 2)]),
         layer_case("wide: most channels", replace(layer, wide=True), rows),
+        # D is no power of two: the top of S2 reaches V
+        layer_case("wide: largest sums", ragged, [[lo] * (channels - 1), [hi] * (channels - 1)]),
     ]
 
 
