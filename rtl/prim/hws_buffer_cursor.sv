@@ -9,7 +9,7 @@
 // beat, 1 cycle after either; last_o: the last beat of the last row.
 `default_nettype none
 module hws_buffer_cursor #(
-  parameter int Lanes = 8
+  parameter int Lanes = hws_pkg::LayernormLanes
 ) (
   input  wire logic                                   clk_i,
   input  wire logic                                   load_i,
