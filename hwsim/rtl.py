@@ -15,6 +15,8 @@ from hwsim.errors import HwsimError
 from hwsim.isa import COMMON, FIELDS, INSTRUCTION_BITS, OPCODES, QUEUES, Field
 from hwsim.units.timing import LAYERNORM_ROWS, RADICAND_BITS, RECIPROCAL_BITS, SOFTMAX_COLUMNS_MAX
 
+READ_PORTS, WRITE_PORTS = 6, 6
+"""Of the activation buffer; the template below says whose."""
 UNIFORM_MANTISSA_BITS = 9
 """Mantissa of an 8-bit code less its zero point."""
 
@@ -119,14 +121,14 @@ package hws_pkg;
   localparam int BufferAddressWidth = $clog2(BufferWords);
   localparam int ActivationBanks = {activation_banks};  // each with one read and one write port
   localparam int BankWords = BufferWords / ActivationBanks;
-  localparam int ReadPorts = 6;  // see ReadRow and the rest below
+  localparam int ReadPorts = {read_ports};  // see ReadRow and the rest below
   localparam int ReadRow = 0;  // row operand of the array
   localparam int ReadColumn = 1;  // column operand of the array
   localparam int ReadSkip = 2;  // old residual codes or the constant, at the drain
   localparam int ReadSoftmax = 3;
   localparam int ReadLayernorm = 4;
   localparam int ReadDma = 5;
-  localparam int WritePorts = 6;
+  localparam int WritePorts = {write_ports};
   localparam int WriteDrain = 0;
   localparam int WriteSoftmax = 1;
   localparam int WriteLayernorm = 2;
@@ -235,6 +237,8 @@ def package_text(config: AcceleratorConfig) -> str:
         softmax_columns_max=SOFTMAX_COLUMNS_MAX,
         exp2_lines=_exp2_lines(),
         isa_lines=_isa_lines(),
+        read_ports=READ_PORTS,
+        write_ports=WRITE_PORTS,
         word_bytes=config.word_bytes,
         buffer_words=config.buffer_words,
         weight_steps=config.weight_steps,

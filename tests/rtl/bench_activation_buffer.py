@@ -13,6 +13,7 @@ from cocotb.triggers import FallingEdge, RisingEdge
 from cocotb.types import LogicArray
 
 from hwsim.compiler.layout import Region, row_stride, words_of, write_region
+from hwsim.rtl import READ_PORTS, WRITE_PORTS
 from tests.rtl.stream import configuration, pack, unpack
 
 CONFIG = configuration()
@@ -21,8 +22,6 @@ BANKS = CONFIG.activation_banks
 BANK_WORDS = CONFIG.buffer_words // BANKS
 ADDRESS_BITS = (CONFIG.buffer_words - 1).bit_length()
 WORD_BITS = (WORD - 1).bit_length()
-READ_PORTS = 6
-WRITE_PORTS = 4
 
 
 @dataclass
@@ -182,8 +181,9 @@ async def random_requests_on_all_ports(dut: Any) -> None:
         banks = rng.sample(range(BANKS), WRITE_PORTS)
         writes = {port: random_access(rng, banks[port]) for port in range(WRITE_PORTS) if rng.random() < busy}
         # half of the reads are in the banks that are written
-        others = rng.sample([bank for bank in range(BANKS) if bank not in banks], READ_PORTS - WRITE_PORTS)
-        read_banks = rng.sample([*banks, *others], READ_PORTS)
+        others = [bank for bank in range(BANKS) if bank not in banks]
+        read_banks = rng.sample(banks, READ_PORTS // 2) + rng.sample(others, READ_PORTS - READ_PORTS // 2)
+        rng.shuffle(read_banks)
         nearest = {one.bank: one.address for one in writes.values()}
         ports = [port for port in range(READ_PORTS) if rng.random() < busy]
         reads = {port: random_access(rng, read_banks[port], nearest.get(read_banks[port])) for port in ports}

@@ -23,6 +23,8 @@ warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"cocotbex
 CONTROL, STATUS, PROGRAM, BASE, BYTES, WATCHDOG, CYCLES, BUSY, ID = 0, 4, 8, 12, 16, 20, 24, 32, 48
 RUNNING, DONE, ERROR, IDLE = 1, 2, 4, 8
 WATCHDOG_CYCLES = 600
+SETTLED_CYCLES = 40
+"""After the end of a program nothing may happen: what lies behind ``end`` is no instruction."""
 
 
 class Host:
@@ -81,6 +83,8 @@ class Host:
         for _ in range(200):
             status = await self.read(STATUS)
             if status & IDLE:
+                await ClockCycles(self.dut.clk_i, SETTLED_CYCLES)
+                assert await self.read(STATUS) == status, "the status changes after the end"
                 return status
             await ClockCycles(self.dut.clk_i, 40)  # what runs at an error ends first
         raise AssertionError(f"the accelerator does not become idle: status {status:#x}")
