@@ -29,7 +29,6 @@ from hwsim.compiler.executable import Executable, compile_executable
 from hwsim.compiler.program import Gemm
 from hwsim.config import AcceleratorConfig, load_preset
 from hwsim.cost.cycles import profile
-from hwsim.cost.owners import Places, owners, served
 from hwsim.cost.waits import BOOT, Reason, spans
 from hwsim.interpreter import run_program
 from hwsim.network import Network, load_network
@@ -37,7 +36,7 @@ from hwsim.report.groups import kind
 from tests.random_network import DEIT_TINY, random_images, vit_network
 
 Key = tuple[str, int]
-"""Layer, and head where the layer has several products."""
+"""Layer, and head; 0 where the layer has one product."""
 OTHER_UNITS: tuple[Reason, ...] = ("softmax", "layernorm", "program")
 
 
@@ -73,20 +72,19 @@ def measure(network: Network, config: AcceleratorConfig) -> tuple[list[Row], Cou
     """Rows of all products in the order of the network, cycles of the whole program by reason, and their sum."""
     program, executable = compile_network(network, config), compile_executable(network, config)
     steps = outlier_steps(network, executable)
-    timeline = profile(executable, program, steps).timeline
+    times = profile(executable, program, steps)
     shapes = {one.name: one.gemm for one in program.instructions if one.gemm is not None}
     rows: dict[Key, Row] = {}
     for name, gemm in shapes.items():
         for head in range(gemm.copies):
             rows[name, head] = _row(name if gemm.copies == 1 else f"{name}, head {head}", gemm, config)
     whole: Counter[Reason] = Counter()
-    keys = _keys(executable, owners(executable, program), shapes)
-    for span in spans(executable.program, timeline, config, steps):
+    for span in spans(executable.program, times.timeline, config, steps):
         whole[span.reason] += span.end - span.first
-        key = None if span.instruction == BOOT else keys[span.instruction]
-        if key is not None and span.reason not in OTHER_UNITS:
-            rows[key].spent[span.reason] += span.end - span.first
-    return list(rows.values()), whole, timeline.cycles
+        owner = None if span.instruction == BOOT else times.owners[span.instruction]
+        if owner in shapes and span.reason not in OTHER_UNITS:
+            rows[owner, executable.heads[span.instruction] or 0].spent[span.reason] += span.end - span.first
+    return list(rows.values()), whole, times.timeline.cycles
 
 
 def outlier_steps(network: Network, executable: Executable) -> dict[int, NDArray[np.int64]]:
@@ -103,21 +101,6 @@ def _row(name: str, gemm: Gemm, config: AcceleratorConfig) -> Row:
         ideal=one.tiles(config) * gemm.depth,
         scale_sim=scale_sim_cycles(gemm.rows, gemm.columns, gemm.depth, config),
     )  # fmt: skip
-
-
-def _keys(executable: Executable, layers: list[str | None], shapes: dict[str, Gemm]) -> list[Key | None]:
-    """Product that each instruction serves; heads are told by the buffer of the row operand (q, or probabilities)."""
-    places, found = Places(executable), []
-    for index, layer in zip(served(executable), layers, strict=True):
-        key: Key | None = None
-        if index is not None and layer in shapes:
-            head = 0
-            if shapes[layer].copies > 1:
-                buffer = places.name(executable.program[index]["row_base"], index)
-                head = int(buffer.rpartition(".")[2].lstrip("q"))
-            key = layer, head
-        found.append(key)
-    return found
 
 
 def by_kind(rows: Iterable[Row]) -> list[Row]:

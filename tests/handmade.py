@@ -8,7 +8,7 @@ from hwsim.compiler.program import Gemm, Instruction, OperandCounts, Program, Tr
 from hwsim.config import load_preset
 from hwsim.cost.cycles import QUEUE_OF_UNIT, LayerCycles, Profile
 from hwsim.cost.estimate import Cost, estimate
-from hwsim.cost.owners import Owner
+from hwsim.cost.traffic import Owner
 from hwsim.cost.waits import REASONS, Reason
 from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
 from hwsim.network import (

@@ -12,10 +12,9 @@ import pytest
 
 from hwsim.compiler import compile_network
 from hwsim.compiler.executable import Executable, compile_executable
-from hwsim.compiler.program import Traffic
+from hwsim.compiler.program import Program, Traffic
 from hwsim.config import load_preset
-from hwsim.cost.cycles import merged, profile
-from hwsim.cost.owners import owners
+from hwsim.cost.cycles import Profile, merged, profile
 from hwsim.cost.traffic import instruction_traffic
 from hwsim.cost.waits import BOOT, Span, spans
 from hwsim.flows.verify import VerifyOptions
@@ -166,15 +165,14 @@ def test_every_cycle_goes_to_one_layer(network: Network, preset: str) -> None:
         assert times.cycles[one.name].spent["array"] == sum(
             int(tiles.sum()) for index, tiles in steps.items() if times.owners[index] == one.name
         )
-    check_owners(executable, network)
+    check_owners(times, program, executable)
     check_all_bytes(executable, list(times.traffic.values()))
 
 
-def check_owners(executable: Executable, network: Network) -> None:
+def check_owners(times: Profile, program: Program, executable: Executable) -> None:
     """Every element of every layer's result is made by instructions of that layer."""
-    program = compile_network(network, executable.config)
     made: Counter[str | None] = Counter()
-    for owner, one in zip(owners(executable, program), executable.program, strict=True):
+    for owner, one in zip(times.owners, executable.program, strict=True):
         made[owner] += one["rows"] * (one["columns"] + one["channels"]) if one.operation not in ("load", "store") else 0
     assert {one.name: made[one.name] for one in program.instructions} == {
         one.name: one.rows * one.channels for one in program.instructions

@@ -98,6 +98,7 @@ class Attention:
                 Operation(
                     operation="gemm",
                     layer=layer.name,
+                    head=head,
                     stage=self.stage,
                     fields=fixed | {
                         "row_first": row, "rows": rows, "steps": self.width, "columns": self.tokens,
@@ -123,6 +124,7 @@ class Attention:
             Operation(
                 operation="softmax",
                 layer=layer.name,
+                head=head,
                 stage=self.stage,
                 fields=encoder_fields(plan.network, layer.name, layer.output)
                 | {"rows": rows, "columns": self.tokens, "out_row": row},
@@ -162,6 +164,7 @@ class Attention:
             Operation(
                 operation="gemm",
                 layer=layer.name,
+                head=head,
                 stage=self.stage + 2,
                 fields=fixed | {
                     "row_first": row, "rows": row_end - row, "steps": tokens, "columns": count, "column_first": first,

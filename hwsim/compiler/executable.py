@@ -101,6 +101,10 @@ class Executable:
     """int16[classes], little-endian."""
     results: list[TracedResult]
     """One for each compute instruction if it was compiled with a trace, else none."""
+    layers: list[str | None]
+    """Layer that each instruction works for (``Operation.layer``); None for loads of the program, and for ``end``."""
+    heads: list[int | None]
+    """Head of attention that each instruction works for, None where it works for no head or for all of them."""
     allocations: list[Allocation]
     bank_edges: int
     """Tokens and fences that only keep two ports apart in a bank."""
@@ -188,8 +192,28 @@ def _executable(plan: Plan, operations: list[Operation], order: Order) -> Execut
     addresses = {section.name: section.address for section in plan.sections}
     number = {operation: where[position] for position, operation in enumerate(operations)}
     results = [_traced(operation, number, config) for operation in operations if operation.made_by is not None]
-    spans, bank_words = lifetimes(operations), config.buffer_words // config.activation_banks
-    allocations = [
+    made_from = dict(zip(where, operations, strict=True))
+    owners = [made_from.get(index) for index in range(len(instructions))]
+    return Executable(
+        config=config,
+        network=plan.network,
+        program=instructions,
+        dram=dram,
+        program_address=program.address,
+        input_address=addresses["input"],
+        logits_address=addresses["logits"],
+        results=results,
+        layers=[None if owner is None else owner.layer for owner in owners],
+        heads=[None if owner is None else owner.head for owner in owners],
+        allocations=_allocations(operations, where, config),
+        bank_edges=order.bank_edges,
+        peak_words=_peak_words(operations),
+    )
+
+
+def _allocations(operations: list[Operation], where: list[int], config: AcceleratorConfig) -> list[Allocation]:
+    bank_words = config.buffer_words // config.activation_banks
+    return [
         Allocation(
             name=buffer.name,
             first_word=buffer.base,
@@ -198,25 +222,16 @@ def _executable(plan: Plan, operations: list[Operation], order: Order) -> Execut
             first_instruction=where[first],
             last_instruction=where[last],
         )
-        for buffer, (first, last) in spans.items()
+        for buffer, (first, last) in lifetimes(operations).items()
     ]
+
+
+def _peak_words(operations: list[Operation]) -> int:
     changes = np.zeros(len(operations) + 1, np.int64)
-    for buffer, (first, last) in spans.items():
+    for buffer, (first, last) in lifetimes(operations).items():
         changes[first] += buffer.words
         changes[last + 1] -= buffer.words
-    return Executable(
-        config=config,
-        network=plan.network,
-        program=instructions,
-        dram=dram,
-        program_address=program.address,
-        input_address=addresses["input"],
-        logits_address=addresses["logits result"],
-        results=results,
-        allocations=allocations,
-        bank_edges=order.bank_edges,
-        peak_words=int(changes.cumsum().max()),
-    )
+    return int(changes.cumsum().max())
 
 
 def _traced(store: Operation, number: dict[Operation, int], config: AcceleratorConfig) -> TracedResult:

@@ -127,9 +127,12 @@ class Operation:
 
     operation: str
     layer: str
+    """Layer that it works for: a load works for the one that uses what it brings, a store for the one that made it."""
     stage: int
     """Number of its pass, or of the first of an attention's passes."""
     fields: dict[str, int]
+    head: int | None = None
+    """Head of attention that it works for, None where it works for no head or for all of them."""
     places: dict[str, Buffer] = field(default_factory=dict)
     """Buffers whose base and stride become fields, by the prefix of those fields."""
     planes: dict[str, Buffer] = field(default_factory=dict)

@@ -104,20 +104,24 @@ class Plan:
         """Append an operation, and after a traced one the store of its result."""
         self.operations.append(operation)
         if self.trace and operation.result is not None:
-            self.operations.append(self.store(operation.layer, operation.stage, operation.result, operation))
+            name, layer = f"{operation.layer} result", operation.layer
+            self.operations.append(self.store(name, layer, operation.stage, operation.result, operation))
 
-    def store(self, layer: str, stage: int, result: Result, made_by: Operation | None = None) -> Operation:
-        """Store of a result; it begins at the beat that holds the result's first channel."""
+    def store(
+        self, section_name: str, layer: str, stage: int, result: Result, made_by: Operation | None = None
+    ) -> Operation:
+        """Store of a result to a section of its own; it begins at the beat that holds the result's first channel."""
         buffer, beat = result.buffer, self.config.beat_bytes
         element = 2 if buffer.halfwords else 1
         first = result.buffer_channel // (beat // element) * (beat // element)
         end = result.buffer_channel + result.channels
         row_beats = -(-(end - first) * element // beat)
         row, row_end = result.buffer_row, result.buffer_row + result.rows
-        section = self.section(f"{layer} result", np.zeros(result.rows * row_beats * beat, np.uint8))
+        section = self.section(section_name, np.zeros(result.rows * row_beats * beat, np.uint8))
         return Operation(
             operation="store",
             layer=layer,
+            head=made_by.head if made_by is not None else None,
             stage=stage,
             fields={
                 "beats": result.rows * row_beats, "halfwords": int(buffer.halfwords), "first_row": row,

@@ -53,6 +53,7 @@ def _tile_load(plan: Plan, tile: WeightTile, operations: list[Operation]) -> Ope
     return Operation(
         operation="load",
         layer=user.layer,
+        head=user.head,
         stage=user.stage,
         fields={
             "target": LOAD_TARGETS.index("weights"), "steps": tile.steps, "bank": tile.bank,

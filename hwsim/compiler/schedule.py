@@ -55,7 +55,7 @@ def schedule(plan: Plan, passes: list[Pass]) -> list[Operation]:
                 network, one.main.name, "does not follow the linear layer that makes q, k and v", "that right before"
             )
     operations = with_loads(plan)
-    operations.append(_store_logits(plan, len(passes)))
+    operations.append(_store_logits(plan, passes))
     return operations
 
 
@@ -85,7 +85,7 @@ def _normalises(plan: Plan, norm: Pass, one: Pass) -> bool:
     return isinstance(one.main, Linear) and keeps_row_table(plan, one.main, norm.main)
 
 
-def _store_logits(plan: Plan, stage: int) -> Operation:
+def _store_logits(plan: Plan, passes: list[Pass]) -> Operation:
     name = plan.network.manifest.logits
     if name not in plan.tensors or not plan.tensors[name].buffer.halfwords:
         refuse(plan.network, plan.network.layers[-1].name, f"leaves no logits {name}", "a linear layer that makes them")
@@ -94,4 +94,5 @@ def _store_logits(plan: Plan, stage: int) -> Operation:
         tensor=name, head=None, first_row=0, rows=1, first_channel=0, channels=buffer.channels, buffer=buffer,
         buffer_row=0, buffer_channel=0,
     )  # fmt: skip
-    return plan.store("logits", stage, result)
+    maker = next(one.main.name for one in passes if one.output == name)
+    return plan.store("logits", maker, len(passes), result)

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from hwsim.compiler.executable import Executable
 from hwsim.compiler.program import Program, Traffic
 from hwsim.config import AcceleratorConfig
-from hwsim.cost.owners import Owner, owners
-from hwsim.cost.traffic import add_traffic, boot_traffic, traffic_by_owner
+from hwsim.cost.traffic import Owner, add_traffic, boot_traffic, traffic_by_owner
 from hwsim.cost.waits import BOOT, REASONS, Reason, spans
 from hwsim.timing.dram import LATENCY_CYCLES, DramModel
 from hwsim.timing.schedule import Event, Timeline, schedule
@@ -79,7 +78,7 @@ def profile(
     steps = tile_steps or {}
     config, instructions = executable.config, executable.program
     timeline = schedule(instructions, config, memory, steps)
-    owner_of: list[Owner] = owners(executable, program)
+    owner_of = _owners(executable, program)
     spent: dict[Owner, dict[Reason, int]] = {owner: dict.fromkeys(REASONS, 0) for owner in [None, *owner_of]}
     for span in spans(instructions, timeline, config, steps):
         owner = None if span.instruction == BOOT else owner_of[span.instruction]
@@ -94,6 +93,17 @@ def profile(
             events[owner].append(event)
     cycles = {owner: _layer_cycles(mine, spent[owner]) for owner, mine in events.items()}
     return Profile(timeline=timeline, dram=memory, owners=tuple(owner_of), cycles=cycles, traffic=traffic)
+
+
+def _owners(executable: Executable, program: Program) -> list[Owner]:
+    """Pass that each instruction of an executable works for, in order.
+
+    Parameters
+    ----------
+    program : the same network, compiled to passes
+    """
+    names = {layer: one.name for one in program.instructions for layer in one.layers}
+    return [None if layer is None else names[layer] for layer in executable.layers]
 
 
 def _layer_cycles(events: list[Event], spent: dict[Reason, int]) -> LayerCycles:

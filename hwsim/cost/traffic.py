@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from hwsim.compiler.program import Traffic
 from hwsim.config import AcceleratorConfig
-from hwsim.cost.owners import Owner, reads_weights
-from hwsim.isa import DRAIN_OPERATIONS, INSTRUCTION_BYTES, LOAD_TARGETS, Instruction
+from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, INSTRUCTION_BYTES, LOAD_TARGETS, Instruction
 from hwsim.timing.gemm import gemm_tiles
 
+Owner = str | None
+"""Name of the pass that an instruction works for (its first layer, im2col aside); None is the program itself."""
 HALFWORD_BYTES = 2
 OUTLIER_PLANES = 2
 
@@ -87,12 +88,13 @@ def _product(one: Instruction, config: AcceleratorConfig, tile_steps: NDArray[np
     steps = gemm_tiles(rows, columns, config) * one["steps"] if tile_steps is None else int(tile_steps.sum())
     words = rows * -(-columns // config.drain_lanes)
     skips = words if DRAIN_OPERATIONS[one["drain"]] in ("residual", "constant") else 0
-    from_activations = 0 if reads_weights(one) else steps
+    reads_weights = COLUMN_SOURCES[one["column_source"]] == "weights"
+    from_activations = 0 if reads_weights else steps
     element_bytes = HALFWORD_BYTES if one["out_halfwords"] else 1
     return _traffic(
         activation_read=(steps + from_activations + skips) * config.word_bytes,
         activation_write=words * config.drain_lanes * element_bytes,
-        weight_read=steps * config.array_columns if reads_weights(one) else 0,
+        weight_read=steps * config.array_columns if reads_weights else 0,
     )
 
 
