@@ -19,8 +19,8 @@ from hwsim.config import AcceleratorConfig, load_preset
 from hwsim.flows.shipped import data_path, network_path
 from hwsim.images import load_images
 from hwsim.network import load_network
-from hwsim.simulators.build import Simulator
 from hwsim.simulators.run import Job, run_jobs, write_job
+from hwsim.simulators.toolchain import Simulator
 from hwsim.timing.dram import DramModel
 from tests.rtl.runner import run_bench
 

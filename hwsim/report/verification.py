@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hwsim.config import AcceleratorConfig
-from hwsim.simulators.build import Simulator
+from hwsim.simulators.toolchain import Simulator
 from hwsim.timing.dram import DramModel
 
 

