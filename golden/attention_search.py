@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from golden.observe import Observed
-from golden.parameters import Quantiser, fake_quantize
 from golden.proof import is_context_admitted
-from golden.quantizers import tsptq
-from golden.quantizers.uniform import UniformParameters, calibrate_symmetric
+from golden.quantizers import two_scale
+from golden.quantizers.base import Quantiser
+from golden.quantizers.uniform import UniformQuantiser, calibrate_symmetric
 from golden.search import Grid, least, search_per_head
 from golden.vit import merge_heads, split_heads
 from hwsim.formats import Uniform
@@ -34,13 +34,13 @@ def search_attention(name: str, observed: Observed, heads: int, bits: int, grid:
     channels = q.shape[3]
     scale = torch.cat([s.repeat_interleave(channels) for s in (q_scale, k_scale, v_scale)])
     return {
-        f"{name}.attn.qkv": UniformParameters(format=Uniform(bits=bits, signed=True), scale=scale),
+        f"{name}.attn.qkv": UniformQuantiser(format=Uniform(bits=bits, signed=True), scale=scale),
         f"{name}.attn.softmax": softmax,
     }
 
 
-def _per_head(scale: Tensor, bits: int) -> UniformParameters:
-    return UniformParameters(format=Uniform(bits=bits, signed=True), scale=scale[:, None, None])
+def _per_head(scale: Tensor, bits: int) -> UniformQuantiser:
+    return UniformQuantiser(format=Uniform(bits=bits, signed=True), scale=scale[:, None, None])
 
 
 def _initial(x: Tensor, bits: int) -> Tensor:
@@ -53,8 +53,8 @@ def _search_scores(q: Tensor, k: Tensor, sensitivity: Tensor, bits: int, grid: G
     scores = q @ k.transpose(2, 3)
 
     def error(q_scale: Tensor, k_scale: Tensor) -> Tensor:
-        q_hat = fake_quantize(q, _per_head(q_scale, bits))
-        k_hat = fake_quantize(k, _per_head(k_scale, bits))
+        q_hat = _per_head(q_scale, bits).fake_quantize(q)
+        k_hat = _per_head(k_scale, bits).fake_quantize(k)
         return ((q_hat @ k_hat.transpose(2, 3) - scores).square_() * sensitivity).sum((0, 2, 3))
 
     q_start, k_start = _initial(q, bits), _initial(k, bits)
@@ -73,19 +73,19 @@ def _search_context(observed: Observed, v: Tensor, bits: int, grid: Grid) -> tup
     heads = v.shape[1]
 
     def error(a_hat: Tensor, v_scale: Tensor) -> Tensor:
-        product = merge_heads(a_hat @ fake_quantize(v, _per_head(v_scale, bits)))
+        product = merge_heads(a_hat @ _per_head(v_scale, bits).fake_quantize(v))
         weighted = (product - context).square_() * sensitivity
         return weighted.unflatten(2, (heads, -1)).sum((0, 1, 3))
 
     start = _initial(v, bits)
     v_scale = start
-    every = [tsptq.calibrate_softmax(bits, m) for m in SOFTMAX_EXPONENTS if bits - 1 + m <= PROBABILITY_BITS]
+    every = [two_scale.calibrate_softmax(bits, m) for m in SOFTMAX_EXPONENTS if bits - 1 + m <= PROBABILITY_BITS]
     candidates = [p for p in every if is_context_admitted(p.format, v.shape[2])]
     for _ in range(ROUNDS):
         softmax = least(
             candidates,
-            lambda p: float(error(fake_quantize(probabilities, p), v_scale).double().sum()),  # noqa: B023 at once
+            lambda p: float(error(p.fake_quantize(probabilities), v_scale).double().sum()),  # noqa: B023 at once
         )
-        a_hat = fake_quantize(probabilities, softmax)
+        a_hat = softmax.fake_quantize(probabilities)
         v_scale = search_per_head(start, lambda s: error(a_hat, s), grid)  # noqa: B023 called at once
     return softmax, v_scale

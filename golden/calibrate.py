@@ -16,9 +16,11 @@ from torch import Tensor
 
 from golden.attention_search import search_attention
 from golden.observe import RESIDUAL, Observed, join, observe_block, observe_boundaries
-from golden.parameters import Calibrated, Quantiser, WeightParameters, fake_quantize
+from golden.parameters import Calibrated, WeightParameters
 from golden.proof import is_admitted
-from golden.quantizers import tsptq, uniform
+from golden.quantizers import channel_scale, two_scale, uniform
+from golden.quantizers.base import Quantiser
+from golden.quantizers.uniform import UniformQuantiser
 from golden.search import Grid, Target, asymmetric_candidates, least, search_input, search_weight
 from golden.vit import Vit, patches
 
@@ -144,7 +146,7 @@ def _linear(
     candidates = asymmetric_candidates(*x_range, bits, grid)
     chosen: Quantiser = uniform.calibrate_asymmetric(*x_range, bits)
     for _ in range(options.rounds):
-        weight = search_weight(target, fake_quantize(target.inputs, chosen), bits, grid)
+        weight = search_weight(target, chosen.fake_quantize(target.inputs), bits, grid)
         chosen = search_input(target, weight.dequantize(), candidates)
     return chosen, weight
 
@@ -161,10 +163,10 @@ def _after_gelu(
             p
             for m in exponents
             for f in grid.factors()
-            if is_admitted(p := tsptq.calibrate_gelu(largest * f, options.bits, m), weight, bias)
+            if is_admitted(p := two_scale.calibrate_gelu(largest * f, options.bits, m), weight, bias)
         ]
         chosen = search_input(target, weight.dequantize(), candidates)
-        inputs = fake_quantize(target.inputs, chosen)
+        inputs = chosen.fake_quantize(target.inputs)
         exponents = range(max(0, chosen.format.exponent - 1), chosen.format.exponent + 2)
     return chosen, weight
 
@@ -176,8 +178,8 @@ def _pre_activation(observed: Observed, options: CalibrationOptions) -> Quantise
     largest = torch.tensor(max(map(abs, observed.ranges["mlp.fc1"])))
     start = uniform.calibrate_symmetric(largest, PRE_ACTIVATION_BITS)
 
-    def error(p: uniform.UniformParameters) -> float:
-        difference = torch.nn.functional.gelu(fake_quantize(x, p)) - gelu
+    def error(p: UniformQuantiser) -> float:
+        difference = torch.nn.functional.gelu(p.fake_quantize(x)) - gelu
         return float((difference.square_() * sensitivity).double().sum())
 
     return least([start.scaled(f) for f in Grid(low=0.2, high=1.0, points=33).factors()], error)
@@ -187,7 +189,9 @@ def _residual(x: Tensor, sensitivity: Tensor, options: CalibrationOptions) -> Qu
     """O-2SF of a residual tensor, both float32[B, T, D]; tokens that nothing reads do not count."""
     read = sensitivity.sum((0, 2)) > 0
     rows, weights = x[:, read].flatten(0, 1), sensitivity[:, read].flatten(0, 1)
-    return tsptq.calibrate_channels(rows, EDGE_BITS, weights if options.residual_rule == "sensitivity" else None)
+    return channel_scale.calibrate_channels(
+        rows, EDGE_BITS, weights if options.residual_rule == "sensitivity" else None
+    )
 
 
 def _patch_embed(

@@ -26,9 +26,11 @@ from golden.export_parts import (
     multiplier,
     multipliers,
 )
-from golden.parameters import Calibrated, Quantiser
-from golden.quantizers.tsptq import ChannelTwoScaleParameters, TwoScaleParameters
-from golden.quantizers.uniform import UniformParameters
+from golden.parameters import Calibrated
+from golden.quantizers.base import Quantiser
+from golden.quantizers.channel_scale import ChannelScaleQuantiser
+from golden.quantizers.two_scale import TwoScaleQuantiser
+from golden.quantizers.uniform import UniformQuantiser
 from golden.vit import Affine, Vit
 from hwsim.formats import Format, Uniform
 from hwsim.network import (
@@ -122,7 +124,7 @@ class _Exporter:
         self._linear(f"{mlp}.fc1", f"{name}.norm2", self._scale(f"{name}.norm2"), block.fc1.bias, float(pre.scale))
         hidden = len(block.fc1.bias)
         self._tensor(f"{mlp}.fc1", (vit.tokens, hidden), pre.format, float(pre.scale))
-        gelu = self._quantiser(f"{mlp}.gelu", TwoScaleParameters)
+        gelu = self._quantiser(f"{mlp}.gelu", TwoScaleQuantiser)
         self.layers.append(Table(name=f"{mlp}.gelu", output=f"{mlp}.gelu", input=f"{mlp}.fc1"))
         self._tensor(f"{mlp}.gelu", (vit.tokens, hidden), gelu.format, gelu.fine_step)
         self.arrays[f"{mlp}.gelu.table"] = gelu_table(pre, gelu)
@@ -144,7 +146,7 @@ class _Exporter:
             AttentionScores(name=f"{attn}.scores", output=f"{attn}.scores", input=f"{attn}.qkv", heads=heads)
         )
         self._tensor(f"{attn}.scores", (heads, tokens, tokens), WIDE, SCORE_UNIT)
-        softmax = self._quantiser(f"{attn}.softmax", TwoScaleParameters)
+        softmax = self._quantiser(f"{attn}.softmax", TwoScaleQuantiser)
         self.layers.append(Softmax(name=f"{attn}.softmax", output=f"{attn}.softmax", input=f"{attn}.scores"))
         self._tensor(f"{attn}.softmax", (heads, tokens, tokens), softmax.format, softmax.fine_step)
         context = self._uniform(f"{attn}.values")
@@ -190,7 +192,7 @@ class _Exporter:
         self._tensor(name, (self.vit.tokens, self.vit.width), WIDE, scale)
 
     def _residual(self, name: str, branch: str, skip: str | None) -> None:
-        p = self._quantiser(name, ChannelTwoScaleParameters)
+        p = self._quantiser(name, ChannelScaleQuantiser)
         mult, shift = multiplier(self._residual_scale(skip) / self._branch_scale(name), name) if skip else (0, 0)
         self.layers.append(
             Residual(name=name, output=name, branch=branch, skip=skip, mult=mult, shift=shift, guard_bits=GUARD_BITS)
@@ -217,15 +219,15 @@ class _Exporter:
         assert isinstance(found, kind), name
         return found
 
-    def _uniform(self, name: str) -> UniformParameters:
-        return self._quantiser(name, UniformParameters)
+    def _uniform(self, name: str) -> UniformQuantiser:
+        return self._quantiser(name, UniformQuantiser)
 
     def _scale(self, name: str) -> Tensor:
         """Value of one unit of a row operand's terms."""
         return torch.tensor(self.tensors[name].scale, dtype=torch.float64)
 
     def _residual_scale(self, name: str) -> float:
-        return self._quantiser(name, ChannelTwoScaleParameters).scale
+        return self._quantiser(name, ChannelScaleQuantiser).scale
 
     def _branch_scale(self, residual: str) -> float:
         return self._residual_scale(residual) / 2**GUARD_BITS

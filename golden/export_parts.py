@@ -11,9 +11,8 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from golden.proof import ACCUMULATOR_LIMIT, accumulator_bound
-from golden.quantizers import tsptq
-from golden.quantizers.tsptq import TwoScaleParameters
-from golden.quantizers.uniform import UniformParameters
+from golden.quantizers.base import Quantiser
+from golden.quantizers.uniform import UniformQuantiser
 from golden.vit import Affine
 from hwsim.errors import HwsimError
 from hwsim.formats import Format, TwoScale, Uniform
@@ -69,7 +68,7 @@ def integer_bias(name: str, fmt: Format, weight: Tensor, bias: Tensor, unit: Ten
     return found
 
 
-def affine_arrays(affine: Affine, out: UniformParameters) -> tuple[NDArray[np.int16], NDArray[np.int32], int]:
+def affine_arrays(affine: Affine, out: UniformQuantiser) -> tuple[NDArray[np.int16], NDArray[np.int32], int]:
     """LayerNorm's G, B and the largest shift t at which both fit."""
     gamma = affine.weight.double() / (float(out.scale) * 2**NORM_FRACTION_BITS)
     beta = affine.bias.double() / float(out.scale) + out.format.zero_point
@@ -86,9 +85,9 @@ def exp2_table() -> NDArray[np.uint32]:
     return np.floor(np.exp2(16 - i / 256) + 0.5).astype(np.uint32)
 
 
-def gelu_table(pre: UniformParameters, out: TwoScaleParameters) -> NDArray[np.uint8]:
+def gelu_table(pre: UniformQuantiser, out: Quantiser) -> NDArray[np.uint8]:
     """Output code of every pre-activation code, from the smallest up, uint8[2**bits]."""
     y = torch.arange(pre.format.minimum, pre.format.maximum + 1, dtype=torch.float64)
     x = y * pre.scale.double()
     gelu = x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
-    return tsptq.quantize(gelu, out).numpy()
+    return out.quantize(gelu).to(torch.uint8).numpy()

@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from golden.parameters import Calibrated, fake_quantize
+from golden.parameters import Calibrated
 from golden.vit import Affine, Block, Vit, forward
 
 
@@ -27,7 +27,7 @@ class PaperModel:
     def tap(self, name: str, x: Tensor) -> Tensor:
         """Fake-quantise a tensor if it has a quantiser."""
         quantiser = self.quantisers.get(name)
-        return x if quantiser is None else fake_quantize(x, quantiser)
+        return x if quantiser is None else quantiser.fake_quantize(x)
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:

@@ -7,11 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from golden.quantizers import tsptq, uniform
-from golden.quantizers.tsptq import ChannelTwoScaleParameters, TwoScaleParameters
-from golden.quantizers.uniform import UniformParameters
-
-Quantiser = UniformParameters | TwoScaleParameters | ChannelTwoScaleParameters
+from golden.quantizers.base import Quantiser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +37,3 @@ class Calibrated:
     activations: dict[str, Quantiser]
     notes: dict[str, Any] = field(default_factory=dict)
     """What a reader of ``network.json`` may want to know, such as every softmax exponent."""
-
-
-def fake_quantize(x: Tensor, p: Quantiser) -> Tensor:
-    """Value of the nearest code of each element."""
-    match p:
-        case UniformParameters():
-            return uniform.dequantize(uniform.quantize(x, p), p)
-        case TwoScaleParameters():
-            return tsptq.fake_quantize(x, p)
-        case ChannelTwoScaleParameters():
-            return tsptq.dequantize_channels(tsptq.quantize_channels(x, p), p)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from golden.parameters import WeightParameters
-from golden.quantizers.tsptq import TwoScaleParameters
+from golden.quantizers.two_scale import TwoScaleQuantiser
 from hwsim.formats import TwoScale, Uniform
 
 ACCUMULATOR_LIMIT = 2**31
@@ -43,7 +43,7 @@ def is_context_admitted(fmt: TwoScale, tokens: int) -> bool:
     return min(row_sum, t * term_range(fmt)[1]) * LARGEST_COLUMN < ACCUMULATOR_LIMIT
 
 
-def is_admitted(p: TwoScaleParameters, weight: WeightParameters, bias: Tensor) -> bool:
+def is_admitted(p: TwoScaleQuantiser, weight: WeightParameters, bias: Tensor) -> bool:
     """Whether inputs of this format are proved safe with this weight and bias (float32[N])."""
     steps = (bias.double() / (p.fine_step * weight.scale.double())).abs().ceil()
     return bool((accumulator_bound(p.format, weight.codes) + steps < ACCUMULATOR_LIMIT).all())

@@ -15,9 +15,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from golden.parameters import Quantiser, WeightParameters, fake_quantize
+from golden.parameters import WeightParameters
 from golden.quantizers import uniform
-from golden.quantizers.uniform import UniformParameters
+from golden.quantizers.base import Quantiser
+from golden.quantizers.uniform import UniformQuantiser
 
 Candidate = TypeVar("Candidate")
 
@@ -67,12 +68,12 @@ def search_weight(target: Target, inputs: Tensor, bits: int, grid: Grid) -> Weig
     best = torch.full((len(target.weight),), torch.inf)
     factor = torch.ones(len(target.weight))
     for candidate in grid.factors():
-        error = target.error(inputs, fake_quantize(target.weight, start.scaled(candidate)), output)
+        error = target.error(inputs, start.scaled(candidate).fake_quantize(target.weight), output)
         factor = torch.where(error < best, candidate, factor)
         best = torch.minimum(error, best)
     found = start.scaled(1.0)
     scale = found.scale * factor[:, None]
-    codes = uniform.quantize(target.weight, UniformParameters(format=found.format, scale=scale))
+    codes = UniformQuantiser(format=found.format, scale=scale).quantize(target.weight)
     return WeightParameters(codes=codes.to(torch.int8), scale=scale[:, 0])
 
 
@@ -80,7 +81,7 @@ def search_input(target: Target, weight: Tensor, candidates: Sequence[Quantiser]
     """Quantiser of the inputs, given the quantised weight (float32[N, K])."""
     output = target.output()
     return least(
-        candidates, lambda p: float(target.error(fake_quantize(target.inputs, p), weight, output).double().sum())
+        candidates, lambda p: float(target.error(p.fake_quantize(target.inputs), weight, output).double().sum())
     )
 
 

@@ -11,45 +11,49 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from golden.quantizers.base import Quantiser
 from hwsim.formats import Uniform
 
 SMALLEST_SCALE = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class UniformParameters:
+class UniformQuantiser(Quantiser):
     """A format and its scale."""
 
     format: Uniform
     scale: Tensor
     """float32[] or any shape that broadcasts against the tensor's last axes"""
 
-    def scaled(self, factor: float) -> UniformParameters:
+    @property
+    def unit(self) -> float:
+        """The scale, the largest of several."""
+        return float(self.scale.max())
+
+    def scaled(self, factor: float) -> UniformQuantiser:
         """The same with the scale multiplied, so that the range shrinks or grows."""
-        return UniformParameters(format=self.format, scale=self.scale * factor)
+        return UniformQuantiser(format=self.format, scale=self.scale * factor)
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """Codes as whole numbers, in the dtype of ``x``."""
+        codes = torch.floor(x / self.scale + 0.5) + self.format.zero_point
+        return codes.clamp_(self.format.minimum, self.format.maximum)
+
+    def dequantize(self, codes: Tensor) -> Tensor:
+        """Values of codes."""
+        return (codes - self.format.zero_point) * self.scale
 
 
-def calibrate_symmetric(largest: Tensor, bits: int) -> UniformParameters:
+def calibrate_symmetric(largest: Tensor, bits: int) -> UniformQuantiser:
     """Signed codes, zero point 0, for magnitudes up to ``largest`` (``max|x| / (2**(b-1) - 1/2)``, as PTQ4ViT)."""
     scale = (largest / (2 ** (bits - 1) - 0.5)).clamp_min(SMALLEST_SCALE)
-    return UniformParameters(format=Uniform(bits=bits, signed=True), scale=scale)
+    return UniformQuantiser(format=Uniform(bits=bits, signed=True), scale=scale)
 
 
-def calibrate_asymmetric(smallest: float, largest: float, bits: int) -> UniformParameters:
+def calibrate_asymmetric(smallest: float, largest: float, bits: int) -> UniformQuantiser:
     """Unsigned codes whose range covers ``smallest`` to ``largest`` and zero."""
     smallest, largest = min(smallest, 0.0), max(largest, 0.0)
     top = 2**bits - 1
     scale = max((largest - smallest) / top, SMALLEST_SCALE)
     zero_point = min(max(round(-smallest / scale), 0), top)
-    return UniformParameters(format=Uniform(bits=bits, signed=False, zero_point=zero_point), scale=torch.tensor(scale))
-
-
-def quantize(x: Tensor, p: UniformParameters) -> Tensor:
-    """Codes as whole numbers, in the dtype of ``x``."""
-    codes = torch.floor(x / p.scale + 0.5) + p.format.zero_point
-    return codes.clamp_(p.format.minimum, p.format.maximum)
-
-
-def dequantize(codes: Tensor, p: UniformParameters) -> Tensor:
-    """Values of codes."""
-    return (codes - p.format.zero_point) * p.scale
+    return UniformQuantiser(format=Uniform(bits=bits, signed=False, zero_point=zero_point), scale=torch.tensor(scale))

@@ -14,7 +14,7 @@ from golden.export_parts import affine_arrays, fit, gelu_table, integer_bias, mu
 from golden.integer import IntegerModel
 from golden.pipeline import Quantised
 from golden.proof import accumulator_bound, is_context_admitted
-from golden.quantizers import tsptq, uniform
+from golden.quantizers import two_scale, uniform
 from golden.vit import Affine
 from hwsim.errors import HwsimError
 from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
@@ -58,7 +58,7 @@ def test_gelu_table_is_its_equation(tiny: Quantised) -> None:
 
 def test_a_table_reaches_both_regions() -> None:
     pre = uniform.calibrate_symmetric(torch.tensor(6.0), 10)
-    table = gelu_table(pre, tsptq.calibrate_gelu(6.0, 8, 3))
+    table = gelu_table(pre, two_scale.calibrate_gelu(6.0, 8, 3))
     assert table.shape == (1024,)
     assert table.dtype == np.uint8
     assert table[512] == 0
