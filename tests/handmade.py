@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsim.compiler.program import Gemm, Instruction, OperandCounts, Program, Traffic
+from hwsim.compiler.program import Gemm, Instruction, OperandCounts, Program
 from hwsim.config import load_preset
 from hwsim.cost.cycles import QUEUE_OF_UNIT, LayerCycles, Profile
 from hwsim.cost.estimate import Cost, estimate
-from hwsim.cost.traffic import Owner
+from hwsim.cost.traffic import Owner, Traffic
 from hwsim.cost.waits import REASONS, Reason
 from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
 from hwsim.network import (
@@ -86,11 +86,9 @@ def network() -> Network:
     return Network(manifest, {})
 
 
-def gemm(name: str, layers: tuple[str, ...], copies: int = 1, traffic: Traffic = TRAFFIC) -> Instruction:
+def gemm(name: str, layers: tuple[str, ...], copies: int = 1) -> Instruction:
     shape = Gemm(rows=5, columns=6, depth=7, copies=copies, column_operand="weights")
-    return Instruction(
-        name=name, layers=layers, unit="pe_array", gemm=shape, rows=5 * copies, channels=6, traffic=traffic
-    )
+    return Instruction(name=name, layers=layers, unit="pe_array", gemm=shape, rows=5 * copies, channels=6)
 
 
 def program(*instructions: Instruction, preset: str = "tiny", overrides: list[str] | None = None) -> Program:
@@ -101,12 +99,10 @@ def program(*instructions: Instruction, preset: str = "tiny", overrides: list[st
 def every_instruction() -> tuple[Instruction, ...]:
     return (
         gemm("im2col", ("im2col", "embed", "stream")),
-        Instruction(name="norm", layers=("norm",), unit="layernorm", gemm=None, rows=5, channels=6, traffic=NO_TRAFFIC),
+        Instruction(name="norm", layers=("norm",), unit="layernorm", gemm=None, rows=5, channels=6),
         gemm("fc1", ("fc1", "gelu")),
         gemm("scores", ("scores",), copies=2),
-        Instruction(
-            name="softmax", layers=("softmax",), unit="softmax", gemm=None, rows=10, channels=6, traffic=TRAFFIC
-        ),
+        Instruction(name="softmax", layers=("softmax",), unit="softmax", gemm=None, rows=10, channels=6),
         gemm("values", ("values",), copies=2),
     )
 
@@ -148,7 +144,7 @@ def profile(one: Program) -> Profile:
             events=tuple(events),
         ),
         dram=DramModel(latency=20), owners=owners, cycles=cycles,
-        traffic={None: BOOT_TRAFFIC} | {instruction.name: instruction.traffic for instruction in one.instructions},
+        traffic={None: BOOT_TRAFFIC} | {name: NO_TRAFFIC if name == "norm" else TRAFFIC for name in owners},
     )  # fmt: skip
 
 

@@ -60,6 +60,11 @@ DEIT_TINY = Shape(
     size=224, patch=16, mode="RGB", class_token=True, channels=192, heads=3, hidden=768, depth=12, classes=1000
 )
 
+WHOLE = Shape(
+    size=16, patch=4, mode="L", class_token=False, channels=64, heads=2, hidden=128, depth=2, classes=16
+)  # fmt: skip
+"""16 tokens: every size a multiple of the array's and of a word."""
+
 
 def random_shape(rng: np.random.Generator) -> Shape:
     """Ragged sizes that fit the smallest array several times and the oracle's patience."""

@@ -157,12 +157,3 @@ def test_radicand_of_a_wide_stream_is_proved_from_its_16_bits() -> None:
             continue
         with pytest.raises(HwsimError, match=r"layer norm: the radicand can reach .* expected below 2\*\*48"):
             accumulator_bounds(changed, lower(changed), TINY)
-
-
-def test_planes_and_row_table_are_counted() -> None:
-    network = row_network()
-    rows, channels = network.tensor(ROWS).shape
-    bits = network.tensor(ROWS).format.bits
-    traffic = next(one.traffic for one in compile_network(network, TINY).instructions if one.name == NORM)
-    assert traffic.activation_write_bits == rows * channels * (bits + 16)
-    assert traffic.dram_read_bits == channels * (16 + 32 + 1) + rows * 41

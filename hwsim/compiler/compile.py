@@ -1,4 +1,4 @@
-"""From a network to a program: lower, check against the configuration, prove, count."""
+"""From a network to a program: lower, check against the configuration, prove."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from hwsim.compiler.limits import check_limits
 from hwsim.compiler.lower import Pass, Product, gemm_of, lower
 from hwsim.compiler.program import Instruction, Program
 from hwsim.compiler.proof import accumulator_bounds
-from hwsim.compiler.traffic import traffic
 from hwsim.config import AcceleratorConfig
 from hwsim.network import Network
 
@@ -24,11 +23,11 @@ def compile_network(network: Network, config: AcceleratorConfig) -> Program:
     passes = lower(network)
     check_limits(network, passes, config)
     bounds = accumulator_bounds(network, passes, config)
-    instructions = tuple(_instruction(network, one, config) for one in passes)
+    instructions = tuple(_instruction(network, one) for one in passes)
     return Program(network=network, config=config, instructions=instructions, accumulator_bounds=bounds)
 
 
-def _instruction(network: Network, one: Pass, config: AcceleratorConfig) -> Instruction:
+def _instruction(network: Network, one: Pass) -> Instruction:
     gemm = gemm_of(network, one.main) if isinstance(one.main, Product) else None
     shape = network.tensor(one.output).shape
     channels = gemm.columns if gemm else shape[-1]
@@ -39,5 +38,4 @@ def _instruction(network: Network, one: Pass, config: AcceleratorConfig) -> Inst
         gemm=gemm,
         rows=prod(shape) // channels,
         channels=channels,
-        traffic=traffic(network, one, config),
     )

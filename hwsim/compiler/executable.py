@@ -13,14 +13,13 @@ from hwsim.compiler.allocate import NEVER, DoesNotFitError, allocate, lifetimes
 from hwsim.compiler.dependencies import Order, Ordering, concurrent_conflicts
 from hwsim.compiler.emit import emit, program_section
 from hwsim.compiler.image import place_sections
-from hwsim.compiler.limits import check_limits
+from hwsim.compiler.limits import check_limits, plane_bits
 from hwsim.compiler.lower import Pass, lower
 from hwsim.compiler.operations import Operation
 from hwsim.compiler.plan import Options, Plan
 from hwsim.compiler.proof import accumulator_bounds
 from hwsim.compiler.schedule import schedule
 from hwsim.compiler.support import check_config
-from hwsim.compiler.traffic import plane_bits
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.isa import Instruction

@@ -7,7 +7,6 @@ from typing import NoReturn
 
 from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, pass_inputs, row_operand
 from hwsim.compiler.proof import operand_range
-from hwsim.compiler.traffic import plane_bits, tensor_bits
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.formats import RowUniform
@@ -16,6 +15,8 @@ from hwsim.units.timing import SOFTMAX_COLUMNS_MAX
 
 ROWS_MAX = 1024
 """Rows of the row table."""
+LIMB_BITS = 8
+"""Of the high and of the low part of an outlier."""
 
 
 def check_limits(
@@ -57,6 +58,19 @@ def live_tensors(network: Network, passes: list[Pass]) -> list[list[str]]:
         here = [*kept, *inputs[index], *([] if one.output == network.manifest.logits else [one.output])]
         live.append(list(dict.fromkeys(here)))
     return live
+
+
+def tensor_bits(network: Network, name: str) -> int:
+    """Bits of a tensor, its codes packed."""
+    spec = network.tensor(name)
+    return prod(spec.shape) * spec.format.bits
+
+
+def plane_bits(network: Network, name: str) -> int:
+    """Bits of the two planes of outliers beside a tensor."""
+    spec = network.tensor(name)
+    has_outliers = isinstance(spec.format, RowUniform) and spec.format.outliers
+    return 2 * LIMB_BITS * prod(spec.shape) if has_outliers else 0
 
 
 def _working_set(network: Network, passes: list[Pass], config: AcceleratorConfig) -> None:

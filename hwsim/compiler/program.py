@@ -39,19 +39,6 @@ class Gemm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Traffic:
-    """Bits that one instruction moves, for one image; ``hwsim/compiler/traffic.py`` says what is counted."""
-
-    activation_read_bits: int
-    activation_write_bits: int
-    weight_write_bits: int
-    """From DRAM into the weight buffer."""
-    weight_read_bits: int
-    dram_read_bits: int
-    dram_write_bits: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Instruction:
     """One pass through one unit."""
 
@@ -66,7 +53,6 @@ class Instruction:
     """Rows that leave the unit (score rows of all heads for softmax)."""
     channels: int
     """Elements in a row."""
-    traffic: Traffic
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.compiler.executable import Executable
-from hwsim.compiler.program import Program, Traffic
+from hwsim.compiler.program import Program
 from hwsim.config import AcceleratorConfig
-from hwsim.cost.traffic import Owner, add_traffic, boot_traffic, traffic_by_owner
+from hwsim.cost.traffic import Owner, Traffic, add_traffic, boot_traffic, traffic_by_owner
 from hwsim.cost.waits import BOOT, REASONS, Reason, spans
 from hwsim.timing.dram import LATENCY_CYCLES, DramModel
 from hwsim.timing.schedule import Event, Timeline, schedule

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from hwsim.compiler.program import Instruction, OperandCounts, Program, Traffic
+from hwsim.compiler.program import Instruction, OperandCounts, Program
 from hwsim.cost.datapath import Datapath
 from hwsim.cost.energy_table import DramLevel, EnergyTable
+from hwsim.cost.traffic import Traffic
 from hwsim.formats import RowUniform
 from hwsim.network import AttentionScores, AttentionValues, Im2col, Layer, Linear, Residual, Table
 

@@ -15,11 +15,11 @@ Softmax and LayerNorm read a row once and keep it inside the unit; that is in th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.compiler.program import Traffic
 from hwsim.config import AcceleratorConfig
 from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, INSTRUCTION_BYTES, LOAD_TARGETS, Instruction
 from hwsim.timing.gemm import gemm_tiles
@@ -28,6 +28,19 @@ Owner = str | None
 """Name of the pass that an instruction works for (its first layer, im2col aside); None is the program itself."""
 HALFWORD_BYTES = 2
 OUTLIER_PLANES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """Bits that one or several instructions move, for one image."""
+
+    activation_read_bits: int
+    activation_write_bits: int
+    weight_write_bits: int
+    """From DRAM into the weight buffer."""
+    weight_read_bits: int
+    dram_read_bits: int
+    dram_write_bits: int
 
 
 def instruction_traffic(

@@ -1,4 +1,6 @@
-"""Bits that each pass moves for one image, with the tile reuse of an output-stationary array.
+"""Closed form of the bits that each pass moves for one image: the tile reuse of an output-stationary array.
+
+An oracle for ``hwsim/cost/traffic.py``, which counts what the instructions of a program move.
 
 * Row operands are read once for each column tile, column operands once for each row tile; ragged tiles move only the
   elements that exist. Codes are packed at their own number of bits, weights at ``weight_bits``.
@@ -15,16 +17,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from math import prod
 
-from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, row_operand
-from hwsim.compiler.program import Traffic
+from hwsim.compiler.limits import plane_bits, tensor_bits
+from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, lower, row_operand
 from hwsim.config import AcceleratorConfig
+from hwsim.cost.traffic import Traffic
 from hwsim.formats import ChannelTwoScale, RowUniform
 from hwsim.network import AttentionScores, LayerNorm, Linear, Network, Residual, Table
 
 BIAS_BITS = 32
 GAMMA_BITS, BETA_BITS = 16, 32
 CONSTANT_BITS = 16
-LIMB_BITS = 8
 ROW_TABLE_BITS = 41
 """m, E and z of a row."""
 
@@ -41,8 +43,12 @@ class _Bits:
     dram_write_bits: int = 0
 
 
-def traffic(network: Network, one: Pass, config: AcceleratorConfig) -> Traffic:
-    """Traffic of one pass."""
+def closed_form_traffic(network: Network, config: AcceleratorConfig) -> dict[str, Traffic]:
+    """Traffic of each pass, by its name."""
+    return {one.main.name: _traffic(network, one, config) for one in lower(network)}
+
+
+def _traffic(network: Network, one: Pass, config: AcceleratorConfig) -> Traffic:
     bits = _Bits()
     if one.load is not None:
         bits.dram_read_bits += tensor_bits(network, network.manifest.input)
@@ -63,19 +69,6 @@ def traffic(network: Network, one: Pass, config: AcceleratorConfig) -> Traffic:
     else:
         bits.activation_write_bits += tensor_bits(network, one.output) + plane_bits(network, one.output)
     return Traffic(**asdict(bits))
-
-
-def tensor_bits(network: Network, name: str) -> int:
-    """Bits of a tensor, its codes packed."""
-    spec = network.tensor(name)
-    return prod(spec.shape) * spec.format.bits
-
-
-def plane_bits(network: Network, name: str) -> int:
-    """Bits of the two planes of outliers beside a tensor."""
-    spec = network.tensor(name)
-    has_outliers = isinstance(spec.format, RowUniform) and spec.format.outliers
-    return 2 * LIMB_BITS * prod(spec.shape) if has_outliers else 0
 
 
 def _operands(network: Network, layer: Product, config: AcceleratorConfig, bits: _Bits) -> None:
