@@ -73,7 +73,7 @@ def measure(network: Network, config: AcceleratorConfig) -> tuple[list[Row], Cou
     program, executable = compile_network(network, config), compile_executable(network, config)
     steps = outlier_steps(network, executable)
     times = profile(executable, program, steps)
-    shapes = {one.name: one.gemm for one in program.instructions if one.gemm is not None}
+    shapes = {one.name: one.gemm for one in program.passes if one.gemm is not None}
     rows: dict[Key, Row] = {}
     for name, gemm in shapes.items():
         for head in range(gemm.copies):

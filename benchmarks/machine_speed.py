@@ -90,7 +90,7 @@ def shape_of(network: Network) -> Shape:
 def report(network: Network, preset: str, batch: int, repeats: int) -> None:
     """Print one network's figures."""
     program = compile_network(network, load_preset(preset))
-    macs = sum(one.gemm.macs for one in program.instructions if one.gemm is not None)
+    macs = sum(one.gemm.macs for one in program.passes if one.gemm is not None)
     print(f"{network.name}: {macs:,} MAC an image, batch {batch}")
     rows = [("machine, bit-exact", measure_machine(network, preset, batch, repeats), peak_mib())]
     in_torch = measure_torch(shape_of(network), batch, repeats)

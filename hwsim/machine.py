@@ -61,14 +61,14 @@ class RunResult:
     logits: NDArray[np.int16]
     """int16[images, classes]"""
     operand_counts: dict[str, OperandCounts]
-    """By name of each GEMM instruction, summed over the images."""
+    """By name of each GEMM pass, summed over the images."""
     trace: dict[str, Array]
     """By tensor, codes[images, ...]: every layer's output if traced, else empty."""
 
 
 @dataclass
 class _Image:
-    """State of one image: its tensors so far and the operands that each instruction decoded."""
+    """State of one image: its tensors so far and the operands that each pass decoded."""
 
     tensors: dict[str, Array]
     counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Machine:
         images = self._checked(images)
         logits = np.empty((len(images), len(self.network.manifest.classes)), np.int16)
         kept = self._trace_arrays(len(images)) if trace else {}
-        totals = {one.name: np.zeros(3, np.int64) for one in self.program.instructions if one.gemm is not None}
+        totals = {one.name: np.zeros(3, np.int64) for one in self.program.passes if one.gemm is not None}
 
         def run_one(index: int) -> dict[str, NDArray[np.int64]]:
             image = self._run_image(images[index])
@@ -157,8 +157,8 @@ class Machine:
 
     def _run_image(self, pixels: NDArray[np.uint8]) -> _Image:
         image = _Image({self.network.manifest.input: pixels})
-        for instruction in self.program.instructions:
-            for name in instruction.layers:
+        for one in self.program.passes:
+            for name in one.layers:
                 layer = self.layers[name]
                 image.tensors[layer.output] = self._operators[type(layer)](layer, image)
         return image
@@ -195,10 +195,10 @@ class Machine:
         return requantize(acc, bias, mult, column_shift, self._uniform(layer.output), arrays.multipliers)
 
     def _count_rows(
-        self, instruction: str, rows: RowCodes, inliers: NDArray[np.int16], exponent: int, image: _Image
+        self, product: str, rows: RowCodes, inliers: NDArray[np.int16], exponent: int, image: _Image
     ) -> None:
         """Count operands: a row tile takes two more steps for each channel with an outlier in one of its rows."""
-        counts = image.counts.setdefault(instruction, np.zeros(3, np.int64))
+        counts = image.counts.setdefault(product, np.zeros(3, np.int64))
         _count_operands(inliers.reshape(-1), np.full(inliers.size, exponent, np.uint8), counts)
         step = self.program.config.array_rows
         for first in range(0, len(inliers), step):
@@ -291,7 +291,7 @@ class Machine:
         image.rows[layer.output] = encoded
         return encoded.codes.astype(storage_dtype(out))
 
-    def _decoded(self, instruction: str, tensor: str, codes: Array, image: _Image) -> Terms:
+    def _decoded(self, product: str, tensor: str, codes: Array, image: _Image) -> Terms:
         """Row operands of one product, counted."""
         fmt = self.network.tensor(tensor).format
         if isinstance(fmt, TwoScale):
@@ -302,7 +302,7 @@ class Machine:
             terms = decode_codebook(cast("NDArray[np.uint8]", codes), fmt)
         else:
             terms = decode_uniform(codes, self._uniform(tensor))
-        counts = image.counts.setdefault(instruction, np.zeros(3, np.int64))
+        counts = image.counts.setdefault(product, np.zeros(3, np.int64))
         _count_operands(terms.mantissa.reshape(-1), terms.shift.reshape(-1), counts)
         return terms
 

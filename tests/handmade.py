@@ -1,10 +1,10 @@
-"""A program of six instructions made by hand, with every unit in it and a made-up time for each."""
+"""A program of six passes made by hand, with every unit in it and a made-up time for each."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsim.compiler.program import Gemm, Instruction, OperandCounts, Program
+from hwsim.compiler.program import Gemm, OperandCounts, PassSummary, Program
 from hwsim.config import load_preset
 from hwsim.cost.cycles import QUEUE_OF_UNIT, LayerCycles, Profile
 from hwsim.cost.estimate import Cost, estimate
@@ -86,23 +86,23 @@ def network() -> Network:
     return Network(manifest, {})
 
 
-def gemm(name: str, layers: tuple[str, ...], copies: int = 1) -> Instruction:
+def gemm(name: str, layers: tuple[str, ...], copies: int = 1) -> PassSummary:
     shape = Gemm(rows=5, columns=6, depth=7, copies=copies, column_operand="weights")
-    return Instruction(name=name, layers=layers, unit="pe_array", gemm=shape, rows=5 * copies, channels=6)
+    return PassSummary(name=name, layers=layers, unit="pe_array", gemm=shape, rows=5 * copies, channels=6)
 
 
-def program(*instructions: Instruction, preset: str = "tiny", overrides: list[str] | None = None) -> Program:
+def program(*passes: PassSummary, preset: str = "tiny", overrides: list[str] | None = None) -> Program:
     config = load_preset(preset, overrides)
-    return Program(network=network(), config=config, instructions=instructions, accumulator_bounds={})
+    return Program(network=network(), config=config, passes=passes, accumulator_bounds={})
 
 
-def every_instruction() -> tuple[Instruction, ...]:
+def every_pass() -> tuple[PassSummary, ...]:
     return (
         gemm("im2col", ("im2col", "embed", "stream")),
-        Instruction(name="norm", layers=("norm",), unit="layernorm", gemm=None, rows=5, channels=6),
+        PassSummary(name="norm", layers=("norm",), unit="layernorm", gemm=None, rows=5, channels=6),
         gemm("fc1", ("fc1", "gelu")),
         gemm("scores", ("scores",), copies=2),
-        Instruction(name="softmax", layers=("softmax",), unit="softmax", gemm=None, rows=10, channels=6),
+        PassSummary(name="softmax", layers=("softmax",), unit="softmax", gemm=None, rows=10, channels=6),
         gemm("values", ("values",), copies=2),
     )
 
@@ -128,19 +128,19 @@ def times(unit: str, start: int, end: int) -> LayerCycles:
 
 
 def profile(one: Program) -> Profile:
-    """One instruction after another, 100 cycles each, after the 20 in which the program is loaded."""
-    owners: tuple[Owner, ...] = tuple(instruction.name for instruction in one.instructions)
+    """One pass after another, 100 cycles each, after the 20 in which the program is loaded."""
+    owners: tuple[Owner, ...] = tuple(summary.name for summary in one.passes)
     cycles: dict[Owner, LayerCycles] = {None: times("controller", 2, BOOT_CYCLES)}
     events = [Event(index=-1, queue="dma", dispatch=1, start=2, operands_end=19, done=19)]
-    for index, instruction in enumerate(one.instructions):
+    for index, summary in enumerate(one.passes):
         start = BOOT_CYCLES - 1 + EACH_CYCLES * index
         done = start + EACH_CYCLES
-        cycles[instruction.name] = times(instruction.unit, start, done + 1)
-        queue = QUEUE_OF_UNIT[instruction.unit]
+        cycles[summary.name] = times(summary.unit, start, done + 1)
+        queue = QUEUE_OF_UNIT[summary.unit]
         events.append(Event(index=index, queue=queue, dispatch=1, start=start, operands_end=done, done=done))
     return Profile(
         timeline=Timeline(
-            cycles=BOOT_CYCLES + EACH_CYCLES * len(one.instructions), busy_cycles={"array": 400, "dma": 17},
+            cycles=BOOT_CYCLES + EACH_CYCLES * len(one.passes), busy_cycles={"array": 400, "dma": 17},
             events=tuple(events),
         ),
         dram=DramModel(latency=20), owners=owners, cycles=cycles,
@@ -149,5 +149,5 @@ def profile(one: Program) -> Profile:
 
 
 def whole_cost(preset: str = "tiny", overrides: list[str] | None = None) -> Cost:
-    one = program(*every_instruction(), preset=preset, overrides=overrides)
+    one = program(*every_pass(), preset=preset, overrides=overrides)
     return estimate(one, profile(one), COUNTS, IMAGES)

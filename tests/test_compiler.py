@@ -44,7 +44,7 @@ def deit() -> Network:
 def test_drain_takes_the_table_and_the_residual_adder() -> None:
     program = compile_network(random_network(0, depth=1), TINY)
     block = "blocks.0"
-    assert [one.layers for one in program.instructions] == [
+    assert [one.layers for one in program.passes] == [
         ("patches", "patch_embed", "embed"),
         (f"{block}.norm1",),
         (f"{block}.attn.qkv",),
@@ -58,20 +58,20 @@ def test_drain_takes_the_table_and_the_residual_adder() -> None:
         ("norm",),
         ("head",),
     ]
-    assert [one.name for one in program.instructions][:2] == ["patch_embed", "blocks.0.norm1"]
-    assert {one.unit for one in program.instructions} == {"pe_array", "softmax", "layernorm"}
+    assert [one.name for one in program.passes][:2] == ["patch_embed", "blocks.0.norm1"]
+    assert {one.unit for one in program.passes} == {"pe_array", "softmax", "layernorm"}
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_layer_is_in_exactly_one_instruction(seed: int) -> None:
+def test_every_layer_is_in_exactly_one_pass(seed: int) -> None:
     network = random_network(seed)
     program = compile_network(network, TINY)
-    assert [name for one in program.instructions for name in one.layers] == [layer.name for layer in network.layers]
+    assert [name for one in program.passes for name in one.layers] == [layer.name for layer in network.layers]
 
 
 def test_deit_tiny_has_its_known_products(deit: Network) -> None:
     program = compile_network(deit, load_preset("edge"))
-    gemms = [one.gemm for one in program.instructions if one.gemm is not None]
+    gemms = [one.gemm for one in program.passes if one.gemm is not None]
     assert sum(gemm.copies for gemm in gemms) == 122
     class_token_row = 768 * 192
     assert sum(gemm.macs for gemm in gemms) == 1_253_683_200 + class_token_row
@@ -80,9 +80,9 @@ def test_deit_tiny_has_its_known_products(deit: Network) -> None:
 
 def test_softmax_rows_are_those_of_all_heads(deit: Network) -> None:
     program = compile_network(deit, load_preset("edge"))
-    softmax = next(one for one in program.instructions if one.unit == "softmax")
+    softmax = next(one for one in program.passes if one.unit == "softmax")
     assert (softmax.rows, softmax.channels) == (3 * 197, 197)
-    values = next(one for one in program.instructions if one.name.endswith("attn.values"))
+    values = next(one for one in program.passes if one.name.endswith("attn.values"))
     assert (values.rows, values.channels) == (3 * 197, 64)
 
 

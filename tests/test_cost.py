@@ -12,7 +12,7 @@ import yaml
 from hwsim.compiler.program import OperandCounts
 from hwsim.config import load_preset
 from hwsim.cost.datapath import Datapath
-from hwsim.cost.energy import COMPONENTS, instruction_energy
+from hwsim.cost.energy import COMPONENTS, pass_energy
 from hwsim.cost.energy_table import energy_table_names, load_energy_table
 from hwsim.cost.estimate import estimate
 from hwsim.errors import HwsimError
@@ -25,7 +25,7 @@ from tests.handmade import (
     ONE_COPY,
     TRAFFIC,
     TWO_SCALE,
-    every_instruction,
+    every_pass,
     gemm,
     profile,
     program,
@@ -68,7 +68,7 @@ def test_every_component_that_can_cost_does() -> None:
 
 def test_energy_of_a_gemm_by_hand() -> None:
     table = load_energy_table("horowitz_45nm")
-    energy = instruction_energy(gemm("fc1", ("fc1", "gelu")), program(), TRAFFIC, ONE_COPY, IMAGES, table)
+    energy = pass_energy(gemm("fc1", ("fc1", "gelu")), program(), TRAFFIC, ONE_COPY, IMAGES, table)
     multiply_aj = 224_479  # 9 x 8 bits: 0.0029948 pJ * 72 + 0.0010417 pJ * 8.5
     assert energy["multiply_zero"] == 0
     assert energy["multiply_small"] == 50 * 6 * multiply_aj
@@ -86,14 +86,14 @@ def test_energy_of_a_gemm_by_hand() -> None:
 @pytest.mark.parametrize("name", ["norm", "fc1"])
 def test_rows_with_scales_of_their_own_cost_more(name: str) -> None:
     table = load_energy_table("horowitz_45nm")
-    plain = program(*every_instruction())
+    plain = program(*every_pass())
     rows = plain.network.manifest.model_copy(deep=True)
     tensor = {"norm": "normed", "fc1": "gelu"}[name]
     rows.tensors[tensor] = rows.tensors[tensor].model_copy(update={"format": RowUniform(bits=8, signed=True)})
     scaled = replace(plain, network=Network(rows, {}))
-    one = next(instruction for instruction in plain.instructions if instruction.name == name)
+    one = next(summary for summary in plain.passes if summary.name == name)
     counts = ONE_COPY if one.gemm else None
-    before, after = (instruction_energy(one, made, TRAFFIC, counts, IMAGES, table) for made in (plain, scaled))
+    before, after = (pass_energy(one, made, TRAFFIC, counts, IMAGES, table) for made in (plain, scaled))
     path = Datapath(config=TINY, table=table)
     if name == "norm":
         assert after["layernorm"] - before["layernorm"] == IMAGES * 30 * path.encode_row() > 0
@@ -104,15 +104,15 @@ def test_rows_with_scales_of_their_own_cost_more(name: str) -> None:
         more = rows.tensors[tensor].model_copy(update={"format": RowUniform(bits=8, signed=True, outliers=True)})
         rows.tensors[tensor] = more
         outliers = OperandCounts(zero=30, small=50, large=60)
-        counted = instruction_energy(one, scaled, TRAFFIC, outliers, IMAGES, table)
+        counted = pass_energy(one, scaled, TRAFFIC, outliers, IMAGES, table)
         assert counted["accumulate"] == 110 * 6 * 100_000
 
 
 def test_a_zero_operand_saves_the_processing_element_and_nothing_else() -> None:
     table = load_energy_table("horowitz_45nm")
     one = gemm("fc1", ("fc1", "gelu"))
-    before = instruction_energy(one, program(), TRAFFIC, OperandCounts(zero=0, small=80, large=25), IMAGES, table)
-    after = instruction_energy(one, program(), TRAFFIC, OperandCounts(zero=10, small=70, large=25), IMAGES, table)
+    before = pass_energy(one, program(), TRAFFIC, OperandCounts(zero=0, small=80, large=25), IMAGES, table)
+    after = pass_energy(one, program(), TRAFFIC, OperandCounts(zero=10, small=70, large=25), IMAGES, table)
     saved = {name for name in COMPONENTS if after[name] < before[name]}
     assert saved == {"multiply_small", "shift", "accumulate", "pe_registers"}
     assert all(after[name] == before[name] for name in COMPONENTS if name not in saved)

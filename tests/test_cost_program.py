@@ -54,13 +54,13 @@ def test_every_cycle_goes_to_one_layer(network: Network, preset: str) -> None:
     assert array == sum(int(tiles.sum()) for tiles in steps.values())
     times = profile(executable, program, steps)
     assert times.timeline == timeline
-    assert set(times.cycles) == {None, *(one.name for one in program.instructions)} == set(times.traffic)
+    assert set(times.cycles) == {None, *(one.name for one in program.passes)} == set(times.traffic)
     assert sum(layer.total for layer in times.cycles.values()) == timeline.cycles
     assert all(layer.busy < layer.end - layer.start for layer in times.cycles.values())
     for unit in ("softmax", "layernorm"):  # one instruction at a time
-        layers = [times.cycles[one.name] for one in program.instructions if one.unit == unit]
+        layers = [times.cycles[one.name] for one in program.passes if one.unit == unit]
         assert sum(layer.busy for layer in layers) == timeline.busy_cycles[unit]
-    for one in program.instructions:
+    for one in program.passes:
         assert times.cycles[one.name].spent["array"] == sum(
             int(tiles.sum()) for index, tiles in steps.items() if times.owners[index] == one.name
         )
@@ -73,8 +73,8 @@ def check_owners(times: Profile, program: Program, executable: Executable) -> No
     made: Counter[str | None] = Counter()
     for owner, one in zip(times.owners, executable.program, strict=True):
         made[owner] += one["rows"] * (one["columns"] + one["channels"]) if one.operation not in ("load", "store") else 0
-    assert {one.name: made[one.name] for one in program.instructions} == {
-        one.name: one.rows * one.channels for one in program.instructions
+    assert {one.name: made[one.name] for one in program.passes} == {
+        one.name: one.rows * one.channels for one in program.passes
     }
 
 

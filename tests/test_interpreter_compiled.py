@@ -61,7 +61,7 @@ def active_multiplications(executable: Executable, result: ProgramResult) -> dic
 
 def assert_complete(executable: Executable, result: ProgramResult, expected: RunResult) -> None:
     """The trace holds every element of every pass once, and each GEMM's multiplications are the machine's."""
-    passes = compile_network(executable.network, executable.config).instructions
+    passes = compile_network(executable.network, executable.config).passes
     outputs = {layer.name: layer.output for layer in executable.network.layers}
     assert traced_elements(executable) == {outputs[one.layers[-1]]: one.rows * one.channels for one in passes}
     columns = {one.name: one.gemm.columns for one in passes if one.gemm is not None}

@@ -140,7 +140,7 @@ def test_operand_counts_add_up_to_the_operands_of_each_product() -> None:
     network = random_network(12)
     program = compiled(network)
     counts = Machine(program).run(random_images(network, 3, 0)).operand_counts
-    for one in program.instructions:
+    for one in program.passes:
         if one.gemm is None:
             assert one.name not in counts
             continue

@@ -187,7 +187,7 @@ def test_timeline_shows_a_block_where_layers_repeat() -> None:
     owners = tuple(names.get(str(name), name) for name in found.cost.profile.owners)
     profile = replace(found.cost.profile, cycles=renamed, owners=owners)
     cost = replace(found.cost, layers=layers, profile=profile)
-    assert block_window(cost) == (219, 319)  # of the third and the fourth instruction
+    assert block_window(cost) == (219, 319)  # of the third and the fourth pass
     text = svg(timeline_figure(replace(found, cost=cost)))
     assert "blocks.*.fc1" in text
     assert "im2col" not in text

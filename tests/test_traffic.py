@@ -93,7 +93,7 @@ def test_traffic_is_the_closed_form_where_everything_is_whole() -> None:
     found, closed_forms = profile(executable, program).traffic, closed_form_traffic(network, EDGE)
     assert network.tensor("embed.out").format.bits < 8  # so that packing shows
     layers = {layer.name: layer for layer in network.layers}
-    for one in program.instructions:
+    for one in program.passes:
         moved, closed = found[one.name], closed_forms[one.name]
         drain = layers[one.layers[-1]]
         elements, out_bits = one.rows * one.channels, network.tensor(drain.output).format.bits
@@ -112,7 +112,7 @@ def test_traffic_is_the_closed_form_where_everything_is_whole() -> None:
         assert (moved.activation_read_bits, moved.activation_write_bits) == (read, written), one.name
         assert moved.weight_write_bits == closed.weight_write_bits
         assert moved.weight_read_bits == closed.weight_read_bits
-    qkv = next(one for one in program.instructions if one.name == "blocks.0.attn.qkv")
+    qkv = next(one for one in program.passes if one.name == "blocks.0.attn.qkv")
     entries = qkv.channels * (64 - 32 - 16 - 6)  # a beat for each column's parameters
     assert found[qkv.name].dram_read_bits == closed_forms[qkv.name].dram_read_bits + entries
 

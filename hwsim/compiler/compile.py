@@ -6,7 +6,7 @@ from math import prod
 
 from hwsim.compiler.limits import check_limits
 from hwsim.compiler.lower import Pass, Product, gemm_of, lower
-from hwsim.compiler.program import Instruction, Program
+from hwsim.compiler.program import PassSummary, Program
 from hwsim.compiler.proof import accumulator_bounds
 from hwsim.config import AcceleratorConfig
 from hwsim.network import Network
@@ -23,15 +23,15 @@ def compile_network(network: Network, config: AcceleratorConfig) -> Program:
     passes = lower(network)
     check_limits(network, passes, config)
     bounds = accumulator_bounds(network, passes, config)
-    instructions = tuple(_instruction(network, one) for one in passes)
-    return Program(network=network, config=config, instructions=instructions, accumulator_bounds=bounds)
+    summaries = tuple(_summary(network, one) for one in passes)
+    return Program(network=network, config=config, passes=summaries, accumulator_bounds=bounds)
 
 
-def _instruction(network: Network, one: Pass) -> Instruction:
+def _summary(network: Network, one: Pass) -> PassSummary:
     gemm = gemm_of(network, one.main) if isinstance(one.main, Product) else None
     shape = network.tensor(one.output).shape
     channels = gemm.columns if gemm else shape[-1]
-    return Instruction(
+    return PassSummary(
         name=one.main.name,
         layers=tuple(layer.name for layer in one.layers),
         unit=one.unit,

@@ -1,8 +1,8 @@
 """What the compiler makes of a network and the machine, the cost model and the report read.
 
-An instruction is one pass through one unit: a GEMM with what its drain does (table, residual adder),
+A pass goes through one unit: a GEMM with what its drain does (table, residual adder),
 a softmax over score rows, a LayerNorm over residual rows. Layers that one drain performs in a row are
-fused into one instruction; their intermediate results never reach a buffer.
+fused into one pass; their intermediate results never reach a buffer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Gemm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Instruction:
+class PassSummary:
     """One pass through one unit."""
 
     name: str
@@ -61,14 +61,14 @@ class Program:
 
     network: Network
     config: AcceleratorConfig
-    instructions: tuple[Instruction, ...]
+    passes: tuple[PassSummary, ...]
     accumulator_bounds: dict[str, int]
     """Proved largest magnitude of ``acc + bias`` and of every partial sum, by layer name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperandCounts:
-    """Row operands that one GEMM instruction fed to the array, summed over the images, ragged rows left out.
+    """Row operands that one GEMM pass fed to the array, summed over the images, ragged rows left out.
 
     Each is used in ``columns`` multiplications.
     """

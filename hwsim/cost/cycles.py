@@ -85,7 +85,7 @@ def profile(
         spent[owner][span.reason] += span.end - span.first
     traffic = traffic_by_owner(instructions, owner_of, config, steps)
     traffic[None] = add_traffic(traffic[None], boot_traffic(config))
-    queues: dict[Owner, str] = {one.name: QUEUE_OF_UNIT[one.unit] for one in program.instructions} | {None: "dma"}
+    queues: dict[Owner, str] = {one.name: QUEUE_OF_UNIT[one.unit] for one in program.passes} | {None: "dma"}
     events: dict[Owner, list[Event]] = {owner: [] for owner in spent}
     for event in timeline.events:
         owner = None if event.index == BOOT else owner_of[event.index]
@@ -102,7 +102,7 @@ def _owners(executable: Executable, program: Program) -> list[Owner]:
     ----------
     program : the same network, compiled to passes
     """
-    names = {layer: one.name for one in program.instructions for layer in one.layers}
+    names = {layer: one.name for one in program.passes for layer in one.layers}
     return [None if layer is None else names[layer] for layer in executable.layers]
 
 

@@ -1,4 +1,4 @@
-"""Energy of each instruction by component: action counts times the energies of one table, in whole attojoules.
+"""Energy of each pass by component: action counts times the energies of one table, in whole attojoules.
 
 A zero row operand is gated (our decision): the decoder sees a mantissa of zero and holds the inputs and the clock of
 that row's multipliers, shifters, adders and accumulators for the step. So it saves the multiplication, the shift, the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from hwsim.compiler.program import Instruction, OperandCounts, Program
+from hwsim.compiler.program import OperandCounts, PassSummary, Program
 from hwsim.cost.datapath import Datapath
 from hwsim.cost.energy_table import DramLevel, EnergyTable
 from hwsim.cost.traffic import Traffic
@@ -39,8 +39,8 @@ EnergyByComponent = dict[Component, int]
 """Attojoules, with every component present."""
 
 
-def instruction_energy(
-    instruction: Instruction,
+def pass_energy(
+    summary: PassSummary,
     program: Program,
     traffic: Traffic,
     counts: OperandCounts | None,
@@ -48,7 +48,7 @@ def instruction_energy(
     table: EnergyTable,
     dram_level: DramLevel = "typical",
 ) -> EnergyByComponent:
-    """Energy of one instruction over all images, in attojoules.
+    """Energy of one pass over all images, in attojoules.
 
     Parameters
     ----------
@@ -58,30 +58,28 @@ def instruction_energy(
     """
     path = Datapath(config=program.config, table=table)
     energy: EnergyByComponent = dict.fromkeys(COMPONENTS, 0)
-    if instruction.gemm is not None:
+    if summary.gemm is not None:
         if counts is None:
-            raise ValueError(f"{instruction.name}: operand counts are missing")
+            raise ValueError(f"{summary.name}: operand counts are missing")
         operands = counts.zero + counts.small + counts.large
-        expected = image_count * instruction.gemm.macs // instruction.gemm.columns
-        if operands < expected or (operands > expected and not _has_outliers(instruction, program)):
-            raise ValueError(f"{instruction.name}: operand counts must add up to {expected}, not {operands}")
-        energy |= _array_energy(instruction, program, counts, path)
-        energy |= _drain_energy(instruction, program, image_count, path)
-    elements = instruction.rows * instruction.channels
-    if instruction.unit == "softmax":
-        energy["softmax"] = image_count * (elements * path.softmax_element() + instruction.rows * path.softmax_row())
-    if instruction.unit == "layernorm":
-        row = instruction.rows * path.layernorm_row()
-        encoded = isinstance(program.network.tensor(layers_of(instruction, program)[-1].output).format, RowUniform)
+        expected = image_count * summary.gemm.macs // summary.gemm.columns
+        if operands < expected or (operands > expected and not _has_outliers(summary, program)):
+            raise ValueError(f"{summary.name}: operand counts must add up to {expected}, not {operands}")
+        energy |= _array_energy(summary, program, counts, path)
+        energy |= _drain_energy(summary, program, image_count, path)
+    elements = summary.rows * summary.channels
+    if summary.unit == "softmax":
+        energy["softmax"] = image_count * (elements * path.softmax_element() + summary.rows * path.softmax_row())
+    if summary.unit == "layernorm":
+        row = summary.rows * path.layernorm_row()
+        encoded = isinstance(program.network.tensor(layers_of(summary, program)[-1].output).format, RowUniform)
         element = path.layernorm_element() + (path.encode_row() if encoded else 0)
         energy["layernorm"] = image_count * (elements * element + row)
     return energy | memory_energy(traffic, image_count, path, dram_level)
 
 
-def _array_energy(
-    instruction: Instruction, program: Program, counts: OperandCounts, path: Datapath
-) -> EnergyByComponent:
-    gemm = instruction.gemm
+def _array_energy(summary: PassSummary, program: Program, counts: OperandCounts, path: Datapath) -> EnergyByComponent:
+    gemm = summary.gemm
     assert gemm is not None
     active = (counts.small + counts.large) * gemm.columns
     column_tiles = -(-gemm.columns // program.config.array_columns)
@@ -93,19 +91,19 @@ def _array_energy(
         "shift": active * path.shift(),
         "accumulate": active * path.accumulate(),
         "pe_registers": active * path.pe_registers(),
-        "decode": decoded * path.decode(_row_operand_format(instruction, program)),
+        "decode": decoded * path.decode(_row_operand_format(summary, program)),
     }
 
 
-def _drain_energy(instruction: Instruction, program: Program, image_count: int, path: Datapath) -> EnergyByComponent:
+def _drain_energy(summary: PassSummary, program: Program, image_count: int, path: Datapath) -> EnergyByComponent:
     """Energy of what happens to each accumulator on its way out of the array."""
-    gemm = instruction.gemm
+    gemm = summary.gemm
     assert gemm is not None
     outputs = image_count * gemm.copies * gemm.rows * gemm.columns
-    rows_of_their_own = isinstance(_row_operand_format(instruction, program), RowUniform)
+    rows_of_their_own = isinstance(_row_operand_format(summary, program), RowUniform)
     requantize = path.requantize() + (path.scale_row() if rows_of_their_own else 0)
     energy: EnergyByComponent = {"requantize": outputs * requantize, "table": 0, "residual": 0}
-    for layer in layers_of(instruction, program):
+    for layer in layers_of(summary, program):
         if isinstance(layer, Table):
             fmt = program.network.tensor(layer.input).format
             energy["table"] += outputs * path.look_up(fmt.bits)
@@ -133,23 +131,23 @@ def memory_energy(traffic: Traffic, image_count: int, path: Datapath, dram_level
     }
 
 
-def layers_of(instruction: Instruction, program: Program) -> list[Layer]:
-    """Network layers that an instruction performs, in order."""
+def layers_of(summary: PassSummary, program: Program) -> list[Layer]:
+    """Network layers that a pass performs, in order."""
     by_name = {layer.name: layer for layer in program.network.layers}
-    return [by_name[name] for name in instruction.layers]
+    return [by_name[name] for name in summary.layers]
 
 
-def _has_outliers(instruction: Instruction, program: Program) -> bool:
-    fmt = _row_operand_format(instruction, program)
+def _has_outliers(summary: PassSummary, program: Program) -> bool:
+    fmt = _row_operand_format(summary, program)
     return isinstance(fmt, RowUniform) and fmt.outliers
 
 
-def _row_operand_format(instruction: Instruction, program: Program) -> object:
+def _row_operand_format(summary: PassSummary, program: Program) -> object:
     """Format of the tensor whose codes the row decoders read."""
-    for layer in layers_of(instruction, program):
+    for layer in layers_of(summary, program):
         if isinstance(layer, Linear | AttentionScores):
             return program.network.tensor(layer.input).format
         if isinstance(layer, AttentionValues):
             return program.network.tensor(layer.probabilities).format
-        assert isinstance(layer, Im2col), f"{instruction.name}: {layer.op} cannot come before the product"
-    raise ValueError(f"{instruction.name}: has no layer that multiplies")
+        assert isinstance(layer, Im2col), f"{summary.name}: {layer.op} cannot come before the product"
+    raise ValueError(f"{summary.name}: has no layer that multiplies")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, get_args
 
-from hwsim.compiler.program import Instruction, OperandCounts, Program, Unit
+from hwsim.compiler.program import OperandCounts, PassSummary, Program, Unit
 from hwsim.config import AcceleratorConfig
 from hwsim.cost.cycles import LayerCycles, Profile, utilization
 from hwsim.cost.datapath import Datapath
-from hwsim.cost.energy import COMPONENTS, EnergyByComponent, instruction_energy, memory_energy
+from hwsim.cost.energy import COMPONENTS, EnergyByComponent, memory_energy, pass_energy
 from hwsim.cost.energy_table import DRAM_LEVELS, DramLevel, EnergyTable, energy_table_names, load_energy_table
 from hwsim.cost.waits import REASONS, Reason
 
@@ -132,7 +132,7 @@ def estimate(program: Program, profile: Profile, counts: Mapping[str, OperandCou
     Parameters
     ----------
     profile : of the same network's executable
-    counts : for each GEMM instruction, the row operands it fed to the array, summed over the images
+    counts : for each product, the row operands it fed to the array, summed over the images
     """
     table = load_energy_table(program.config.energy_table)
     layers = tuple(
@@ -144,11 +144,9 @@ def estimate(program: Program, profile: Profile, counts: Mapping[str, OperandCou
             cycles=profile.cycles[one.name],
             utilization=float(utilization(macs, profile.cycles[one.name].total, program.config)),
             multiplications=_multiplications(one, counts),
-            energy_aj=instruction_energy(
-                one, program, profile.traffic[one.name], counts.get(one.name), image_count, table
-            ),
+            energy_aj=pass_energy(one, program, profile.traffic[one.name], counts.get(one.name), image_count, table),
         )
-        for one in program.instructions
+        for one in program.passes
     )
     load = LayerCost(
         name=PROGRAM,
@@ -174,11 +172,11 @@ def _program_energy(
     return dict.fromkeys(COMPONENTS, 0) | memory_energy(profile.traffic[None], image_count, path, dram_level)
 
 
-def _multiplications(instruction: Instruction, counts: Mapping[str, OperandCounts]) -> dict[Region, int]:
-    operands = counts.get(instruction.name)
-    if instruction.gemm is None or operands is None:
+def _multiplications(summary: PassSummary, counts: Mapping[str, OperandCounts]) -> dict[Region, int]:
+    operands = counts.get(summary.name)
+    if summary.gemm is None or operands is None:
         return dict.fromkeys(REGIONS, 0)
-    columns = instruction.gemm.columns
+    columns = summary.gemm.columns
     return {"zero": operands.zero * columns, "small": operands.small * columns, "large": operands.large * columns}
 
 
@@ -205,10 +203,10 @@ def _total(
 ) -> int:
     of_layers = sum(
         sum(
-            instruction_energy(
+            pass_energy(
                 one, program, profile.traffic[one.name], counts.get(one.name), image_count, table, level
             ).values()
         )
-        for one in program.instructions
+        for one in program.passes
     )
     return of_layers + sum(_program_energy(program, profile, image_count, table, level).values())

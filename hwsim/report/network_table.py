@@ -34,7 +34,7 @@ class NetworkReport:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one image."""
-        return sum(one.gemm.macs for one in self.program.instructions if one.gemm)
+        return sum(one.gemm.macs for one in self.program.passes if one.gemm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,12 +168,12 @@ def _rows(report: NetworkReport, *, every_layer: bool) -> dict[str, _Row]:
 
 
 def _macs_by_layer(program: Program) -> dict[str, int]:
-    """Multiply-accumulates of the layer that multiplies in each instruction."""
+    """Multiply-accumulates of the layer that multiplies in each pass."""
     multiplying = {"linear", "attention_scores", "attention_values"}
     op_of = {layer.name: layer.op for layer in program.network.layers}
     macs: dict[str, int] = {}
-    for instruction in program.instructions:
-        for name in instruction.layers:
-            if instruction.gemm and op_of[name] in multiplying:
-                macs[name] = instruction.gemm.macs
+    for summary in program.passes:
+        for name in summary.layers:
+            if summary.gemm and op_of[name] in multiplying:
+                macs[name] = summary.gemm.macs
     return macs
