@@ -29,10 +29,11 @@ from hwsim.compiler.executable import Executable, compile_executable
 from hwsim.compiler.program import Gemm
 from hwsim.config import AcceleratorConfig, load_preset
 from hwsim.cost.cycles import profile
-from hwsim.cost.waits import BOOT, Reason, spans
+from hwsim.cost.waits import Reason, spans
 from hwsim.interpreter import run_program
 from hwsim.network import Network, load_network
 from hwsim.report.groups import kind
+from hwsim.timing.schedule import BOOT
 from tests.random_network import DEIT_TINY, random_images, vit_network
 
 Key = tuple[str, int]

@@ -27,7 +27,7 @@ from hwsim.network import (
     TensorSpec,
 )
 from hwsim.timing.dram import DramModel
-from hwsim.timing.schedule import Event, Timeline
+from hwsim.timing.schedule import BOOT, Event, Timeline
 
 EIGHT = Uniform(bits=8, signed=True)
 TWO_SCALE = TwoScale(bits=8, exponent=3, small_signed=True)
@@ -131,13 +131,15 @@ def profile(one: Program) -> Profile:
     """One pass after another, 100 cycles each, after the 20 in which the program is loaded."""
     owners: tuple[Owner, ...] = tuple(summary.name for summary in one.passes)
     cycles: dict[Owner, LayerCycles] = {None: times("controller", 2, BOOT_CYCLES)}
-    events = [Event(index=-1, queue="dma", dispatch=1, start=2, operands_end=19, done=19)]
+    events = [Event(index=BOOT, queue="dma", dispatch=1, start=2, operands_end=19, done=19, held_by=BOOT)]
     for index, summary in enumerate(one.passes):
         start = BOOT_CYCLES - 1 + EACH_CYCLES * index
         done = start + EACH_CYCLES
         cycles[summary.name] = times(summary.unit, start, done + 1)
         queue = QUEUE_OF_UNIT[summary.unit]
-        events.append(Event(index=index, queue=queue, dispatch=1, start=start, operands_end=done, done=done))
+        events.append(
+            Event(index=index, queue=queue, dispatch=1, start=start, operands_end=done, done=done, held_by=index - 1)
+        )
     return Profile(
         timeline=Timeline(
             cycles=BOOT_CYCLES + EACH_CYCLES * len(one.passes), busy_cycles={"array": 400, "dma": 17},

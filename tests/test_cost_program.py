@@ -15,13 +15,13 @@ from hwsim.compiler.program import Program
 from hwsim.config import load_preset
 from hwsim.cost.cycles import Profile, merged, profile
 from hwsim.cost.traffic import Traffic
-from hwsim.cost.waits import BOOT, Span, spans
+from hwsim.cost.waits import Span, spans
 from hwsim.flows.verify import VerifyOptions
 from hwsim.interpreter import run_program
 from hwsim.isa import LOAD_TARGETS, Instruction, mask
 from hwsim.network import Network
 from hwsim.timing.dram import LATENCY_CYCLES, DramModel
-from hwsim.timing.schedule import schedule
+from hwsim.timing.schedule import BOOT, schedule
 from tests.random_network import WHOLE, random_images, random_network, vit_network
 
 TINY, EDGE = load_preset("tiny"), load_preset("edge")

@@ -18,9 +18,9 @@ from hwsim.compiler.executable import Executable
 from hwsim.compiler.program import Program
 from hwsim.config import AcceleratorConfig
 from hwsim.cost.traffic import Owner, Traffic, add_traffic, boot_traffic, traffic_by_owner
-from hwsim.cost.waits import BOOT, REASONS, Reason, spans
+from hwsim.cost.waits import REASONS, Reason, spans
 from hwsim.timing.dram import LATENCY_CYCLES, DramModel
-from hwsim.timing.schedule import Event, Timeline, schedule
+from hwsim.timing.schedule import BOOT, Event, Timeline, schedule
 
 QUEUE_OF_UNIT = {"pe_array": "array", "softmax": "softmax", "layernorm": "layernorm", "controller": "dma"}
 

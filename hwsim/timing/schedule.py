@@ -6,12 +6,14 @@ Cycle 0 is the one in which the controller begins (``begin_o`` of ``hws_host``).
     dispatch = max(dispatch before + 1, its segment's load done + 2, start of the one queue_depth before it + 1)
     start    = max(dispatch + 1, engine ready, tokens' posts + 1, with fence: done of the one before it + 1)
     done     = what the engine's own formula says
+
+Each event also says whose end its start waited for, so that ``hwsim/cost/waits.py`` can tell what a cycle goes to.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +29,8 @@ from hwsim.timing.layernorm_engine import layernorm_done
 from hwsim.timing.softmax_engine import softmax_done
 
 PROGRAM_TARGET = LOAD_TARGETS.index("program")
+BOOT = -1
+"""Index of the load of segment 0, which the controller makes."""
 UNDER_WAY_MAX = 2
 """Instructions of the array queue between start and done."""
 
@@ -36,13 +40,17 @@ class Event:
     """When one instruction was dispatched, started, and had written its result; cycles since the begin."""
 
     index: int
-    """Position in the program; -1 for the load of segment 0, which the controller makes."""
+    """Position in the program, or ``BOOT``."""
     queue: str
     dispatch: int
     start: int
     operands_end: int
     """Array: cycle in which the last step is issued; others: ``done``."""
     done: int
+    held_by: int
+    """Index of the event whose end the start waited for last. Where the dispatch was last, it is the load of the
+    segment, or what held up the start of the event that had to leave the queue. The operand side of the array is none.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,50 +71,68 @@ class _Scheduler:
         self.dma = DmaState(dram)
         self.events: list[Event] = []
         self.by_queue: dict[str, list[Event]] = {queue: [] for queue in QUEUES}
-        self.tokens: dict[tuple[str, str], deque[int]] = defaultdict(deque)
-        self.half_loaded = [0, 0]
+        self.tokens: dict[tuple[str, str], deque[Event]] = defaultdict(deque)
+        self.half_loads: dict[int, Event] = {}
         self.dispatched = 0
+        self.dispatch_held_by = BOOT
         self.array_last_step = -(1 << 40)
 
-    def run(self, index: int, instruction: Instruction, earliest: int) -> None:
+    def run(self, index: int, instruction: Instruction) -> None:
         queue = instruction.queue
         assert queue is not None
         earlier = self.by_queue[queue]
-        room = earlier[-self.config.queue_depth].start + 1 if len(earlier) >= self.config.queue_depth else 0
-        dispatch = max(self.dispatched + 1, earliest, room)
-        start = max(dispatch + 1, self._engine_ready(queue, earlier), self._tokens_ready(index, queue, instruction))
-        if earlier and instruction["fence"]:
-            start = max(start, earlier[-1].done + 1)
+        self.dispatched = self._dispatch(index, earlier)
+        start, held_by = self._start(index, queue, instruction, earlier)
         operands_end, done = self._done(index, queue, instruction, start)
-        for target in queues_of(instruction["post"]):
-            self.tokens[queue, target].append(done + 1)
-        if queue == "dma" and instruction.operation == "load" and instruction["target"] == PROGRAM_TARGET:
-            self.half_loaded[instruction["bank"]] = done
         event = Event(
-            index=index, queue=queue, dispatch=dispatch, start=start, operands_end=operands_end, done=done
+            index=index, queue=queue, dispatch=self.dispatched, start=start, operands_end=operands_end, done=done,
+            held_by=held_by,
         )  # fmt: skip
-        self.dispatched = dispatch
+        for target in queues_of(instruction["post"]):
+            self.tokens[queue, target].append(event)
+        if queue == "dma" and instruction.operation == "load" and instruction["target"] == PROGRAM_TARGET:
+            self.half_loads[instruction["bank"]] = event
         earlier.append(event)
         self.events.append(event)
 
-    def _engine_ready(self, queue: str, earlier: list[Event]) -> int:
-        if not earlier:
-            return 0
-        if queue != "array":
-            return earlier[-1].done + 1
-        drained = earlier[-UNDER_WAY_MAX].done + 1 if len(earlier) >= UNDER_WAY_MAX else 0
-        return max(earlier[-1].operands_end, drained)
+    def segment_load(self, index: int) -> Event | None:
+        """Load of the segment that begins with an instruction."""
+        segment = self.config.segment_instructions
+        return self.half_loads.get(index // segment % 2) if index % segment == 0 else None
 
-    def _tokens_ready(self, index: int, queue: str, instruction: Instruction) -> int:
-        ready = 0
+    def _dispatch(self, index: int, earlier: list[Event]) -> int:
+        load, depth = self.segment_load(index), self.config.queue_depth
+        left = earlier[-depth] if len(earlier) >= depth else None
+        dispatch = self.dispatched + 1
+        if left is not None and left.start + 1 >= dispatch:
+            dispatch, self.dispatch_held_by = left.start + 1, left.held_by
+        if load is not None and load.done + 2 >= dispatch:
+            dispatch, self.dispatch_held_by = load.done + 2, load.index
+        return dispatch
+
+    def _start(self, index: int, queue: str, instruction: Instruction, earlier: list[Event]) -> tuple[int, int]:
+        """Cycle, and the event that it waited for; of several, the one whose tokens are taken last."""
+        start, held_by = self.dispatched + 1, self.dispatch_held_by
+        for event in self._awaited(index, queue, instruction, earlier):
+            if event.done + 1 >= start:
+                start, held_by = event.done + 1, event.index
+        if queue == "array" and earlier:
+            start = max(start, earlier[-1].operands_end)
+        return start, held_by
+
+    def _awaited(self, index: int, queue: str, instruction: Instruction, earlier: list[Event]) -> Iterator[Event]:
+        """Events that must have written their results before an instruction starts."""
+        if earlier and (queue != "array" or instruction["fence"]):
+            yield earlier[-1]
+        if queue == "array" and len(earlier) >= UNDER_WAY_MAX:
+            yield earlier[-UNDER_WAY_MAX]
         for source in queues_of(instruction["wait"]):
             if not self.tokens[source, queue]:
                 raise HwsimError(
                     f"instruction {index} ({instruction.operation}) waits for a token from {source} that no instruction"
                     f" before it posts, expected a program in topological order"
                 )
-            ready = max(ready, self.tokens[source, queue].popleft())
-        return ready
+            yield self.tokens[source, queue].popleft()
 
     def _done(self, index: int, queue: str, instruction: Instruction, start: int) -> tuple[int, int]:
         if queue == "array":
@@ -145,21 +171,20 @@ def schedule(
         For a token that is waited for before it is posted.
     """
     scheduler = _Scheduler(config, dram, tile_steps or {})
-    segment = config.segment_instructions
-    beats = segment * INSTRUCTION_BYTES // config.beat_bytes
+    beats = config.segment_instructions * INSTRUCTION_BYTES // config.beat_bytes
     boot = Instruction("load", {"beats": beats, "target": PROGRAM_TARGET})
-    scheduler.run(-1, boot, 1)
+    scheduler.run(BOOT, boot)
     for index, instruction in enumerate(program):
-        earliest = scheduler.half_loaded[index // segment % 2] + 2 if index % segment == 0 else 0
         if instruction.operation == "end":
-            shown = max(scheduler.dispatched + 1, earliest)
+            load = scheduler.segment_load(index)
+            shown = max(scheduler.dispatched + 1, load.done + 2 if load is not None else 0)
             finished = max([shown, *(event.done + 1 for event in scheduler.events)])
             return Timeline(
                 cycles=finished + 1,
                 busy_cycles={queue: _union(events) for queue, events in scheduler.by_queue.items()},
                 events=tuple(scheduler.events),
             )
-        scheduler.run(index, instruction, earliest)
+        scheduler.run(index, instruction)
     raise HwsimError(f"the program has {len(program)} instructions and no end")
 
 
