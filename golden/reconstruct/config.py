@@ -1,0 +1,64 @@
+"""Settings of the reconstruction: data only, no PyTorch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PUBLISHED_RATE, PUBLISHED_STEP_RATE, PUBLISHED_ITERATIONS = 3e-3, 4e-5, 5000
+
+
+class ReconstructionConfig(BaseModel):
+    """How weights are rounded after calibration.
+
+    Known (the released code of ADFQ-ViT, arXiv 2407.02763): all parts and the values of ``float_share``, ``warm_up``,
+    ``beta_start``, ``beta_end``, ``regulariser`` and ``temperature``; with ``attention_weight`` 10, axis ``heads``,
+    1024 images, batches of 32 and 5000 iterations (its README: 3000). Our decision: the smaller counts, which fit in
+    minutes on a CPU. Reconstructed for DopQ-ViT (arXiv 2408.03291), whose details are not known: the same without the
+    attention term.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    iterations: int = Field(default=0, ge=0, le=100_000)
+    """Steps of each module; 0: nearest rounding, no reconstruction."""
+    images: int = Field(default=128, ge=1)
+    """The first of the calibration images, all of them if there are no more."""
+    batch: int = Field(default=16, ge=1)
+    float_share: float = Field(default=0.5, ge=0, le=1)
+    """QDrop: share of a module's input that is the float network's, drawn for each element."""
+    rounding_rate: float | None = Field(default=None, gt=0)
+    """Learning rate of the rounding; without it the published 3e-3 at 5000 iterations, inversely to the iterations."""
+    learn_steps: bool = True
+    """Whether the steps of the linear layers' uniform inputs are trained too."""
+    step_rate: float | None = Field(default=None, gt=0)
+    """Learning rate of the steps, which falls as a cosine; without it 4e-5 at 5000 iterations, likewise."""
+    attention_weight: float = Field(default=0.0, ge=0)
+    """1 / lambda of the attention term; 0: without it."""
+    attention_axis: Literal["heads", "keys"] = "keys"
+    """The axis of the attention term's softmax; the released code of ADFQ-ViT takes the heads."""
+    temperature: float = Field(default=4.0, gt=0)
+    """T of the attention term."""
+    regulariser: float = Field(default=0.01, ge=0)
+    """Weight of the term that drives each rounding to 0 or 1."""
+    warm_up: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the iterations without that term."""
+    beta_start: float = Field(default=20.0, gt=0)
+    beta_end: float = Field(default=2.0, gt=0)
+    """The term's exponent falls between these."""
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def effective_rounding_rate(self) -> float:
+        """Learning rate of the rounding."""
+        return self.rounding_rate or self._at_published_length(PUBLISHED_RATE)
+
+    @property
+    def effective_step_rate(self) -> float:
+        """Learning rate of the steps."""
+        return self.step_rate or self._at_published_length(PUBLISHED_STEP_RATE)
+
+    def _at_published_length(self, rate: float) -> float:
+        """Adam moves a parameter by about the rate in each step, so fewer steps need a larger one (our decision)."""
+        return rate * PUBLISHED_ITERATIONS / max(self.iterations, 1)

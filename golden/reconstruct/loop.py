@@ -1,0 +1,160 @@
+"""Reconstruction of a calibrated network, module after module (AMO of ADFQ-ViT; BRECQ's and QDrop's scheme).
+
+    for each module:  learn the rounding with O(quantised prefix) -> O(float network), harden, move both streams on
+
+Known (ADFQ-ViT, arXiv 2407.02763, released code): units, input, target, loss, optimisers. Reconstructed for DopQ-ViT
+(arXiv 2408.03291), which has such a stage. One module's tensors are held at a time, beside the two residual streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from golden.paper import PaperModel
+from golden.parameters import Calibrated, WeightParameters
+from golden.quantizers.uniform import UniformQuantiser
+from golden.reconstruct.branch import Branch, branches
+from golden.reconstruct.checkpoint import Checkpoints, fingerprint
+from golden.reconstruct.config import ReconstructionConfig
+from golden.reconstruct.losses import log_attention
+from golden.reconstruct.optimise import Example, Learnt, Student, optimise
+from golden.vit import Tap, Vit, embed, keep
+from hwsim.errors import HwsimError
+
+Report = Callable[[str], None]
+TOKENS_IN_A_BATCH = 3200
+"""Images a batch are this divided by the tokens of one, where no gradient is needed."""
+
+
+def reconstruct(
+    calibrated: Calibrated,
+    vit: Vit,
+    images: Tensor,
+    config: ReconstructionConfig,
+    report: Report,
+    checkpoint: Path | None = None,
+) -> Calibrated:
+    """Round the weights of the blocks so that each module's output comes close to the float network's.
+
+    Parameters
+    ----------
+    calibrated : the scales stay, but for the learnt steps; the codes of the blocks' weights change
+    vit : the float network whose weights were calibrated
+    images : uint8[n, H, W, C], on the device of the network; the first ``config.images`` are used
+    report : called with a sentence after each module: the output's squared error over the target's square
+    checkpoint : folder of one file a module, from which a later run continues to the same bits; None: none
+
+    Raises
+    ------
+    HwsimError
+        If there are no images.
+    """
+    if len(images) == 0:
+        raise HwsimError("reconstruction needs images, there are none")
+    if config.iterations == 0:
+        return calibrated
+    images = images[: config.images]
+    key = fingerprint(config, calibrated.bits, calibrated.weights, calibrated.activations, vit, images)
+    checkpoints = Checkpoints(checkpoint, key, report)
+    streams = _Streams(vit, PaperModel(vit, calibrated), images)
+    order = branches(vit)
+    for position, branch in enumerate(order):
+        example = streams.example(branch, config)
+        before = streams.quantised_output(branch, PaperModel(vit, calibrated))
+        learnt = _load(checkpoints, branch, calibrated, images.device)
+        if learnt is None:
+            generator = torch.Generator(images.device).manual_seed(config.seed * len(order) + position)
+            learnt = optimise(Student(branch, vit, calibrated, config), example, config, generator)
+            _save(checkpoints, branch, learnt)
+        calibrated = replace(
+            calibrated,
+            weights=calibrated.weights | learnt.weights,
+            activations=calibrated.activations | learnt.quantisers,
+        )
+        model = PaperModel(vit, calibrated)
+        after = streams.quantised_output(branch, model)
+        errors = [_relative_error(output, example.target) for output in (before, after)]
+        report(f"{branch.name}: output error {errors[0]:.4f} with nearest rounding, {errors[1]:.4f} reconstructed")
+        streams.advance(branch, model, after, example.target)
+    return calibrated
+
+
+class _Streams:
+    """The residual stream of the float and of the quantised network, float32[n, T, D] each."""
+
+    @torch.no_grad()
+    def __init__(self, vit: Vit, model: PaperModel, images: Tensor) -> None:
+        self.vit = vit
+        self.batch = max(1, TOKENS_IN_A_BATCH // vit.tokens)
+        self.floating = torch.cat([embed(vit, part) for part in torch.split(images, self.batch)])
+        self.quantised = torch.cat([embed(model.vit, part, model.tap) for part in torch.split(images, self.batch)])
+
+    @torch.no_grad()
+    def example(self, branch: Branch, config: ReconstructionConfig) -> Example:
+        """What to learn the branch from."""
+        inputs: list[Tensor] = []
+        attention: list[Tensor] = []
+
+        def record(name: str, x: Tensor) -> Tensor:
+            if name == branch.inputs[0]:
+                inputs.append(x)
+            if name == branch.probabilities and config.attention_weight > 0:
+                attention.append(log_attention(x, config))
+            return x
+
+        target = self._run(branch, self.vit, self.floating, record)
+        return Example(
+            stream=self.quantised,
+            float_input=torch.cat(inputs),
+            target=target,
+            attention=torch.cat(attention) if attention else None,
+        )
+
+    @torch.no_grad()
+    def quantised_output(self, branch: Branch, model: PaperModel) -> Tensor:
+        """Output of the branch in the quantised network, float32[n, T, D]."""
+        return self._run(branch, model.vit, self.quantised, model.tap)
+
+    @torch.no_grad()
+    def advance(self, branch: Branch, model: PaperModel, quantised: Tensor, floating: Tensor) -> None:
+        """Both residual adders after the branch."""
+        for stream, output, tap in (
+            (self.quantised, quantised, model.tap),
+            (self.floating, floating, keep),
+        ):
+            for x, addend in zip(torch.split(stream, self.batch), torch.split(output, self.batch), strict=True):
+                x.copy_(tap(branch.stream, x + addend))
+
+    def _run(self, branch: Branch, vit: Vit, stream: Tensor, tap: Tap) -> Tensor:
+        return torch.cat([branch.run(vit, x, tap) for x in torch.split(stream, self.batch)])
+
+
+def _relative_error(output: Tensor, target: Tensor) -> float:
+    return float((output - target).square().sum() / target.square().sum())
+
+
+def _save(checkpoints: Checkpoints, branch: Branch, learnt: Learnt) -> None:
+    codes = {f"{name}.codes": found.codes for name, found in learnt.weights.items()}
+    steps = {f"{name}.scale": found.scale for name, found in learnt.quantisers.items()}
+    checkpoints.save(branch.name, codes | steps)
+
+
+def _load(checkpoints: Checkpoints, branch: Branch, calibrated: Calibrated, device: torch.device) -> Learnt | None:
+    tensors = checkpoints.load(branch.name)
+    if tensors is None:
+        return None
+    weights = {
+        name: WeightParameters(codes=tensors[f"{name}.codes"].to(device), scale=calibrated.weights[name].scale)
+        for name in map(branch.layer_name, branch.layers)
+    }
+    quantisers: dict[str, UniformQuantiser] = {}
+    for name in branch.inputs:
+        old = calibrated.activations.get(name)
+        if isinstance(old, UniformQuantiser) and f"{name}.scale" in tensors:
+            quantisers[name] = replace(old, scale=tensors[f"{name}.scale"].to(device))
+    return Learnt(weights=weights, quantisers=quantisers)

@@ -1,0 +1,45 @@
+"""What a module's reconstruction minimises (known: released code of ADFQ-ViT, ``block_recon.py``).
+
+    L = |O^ - O|**2  +  [attention] weight * KL(softmax(A^ / T) || softmax(A / T))  +  w * sum(1 - |2 h - 1|**beta)
+
+O: output of the module, A: attention probabilities before their quantiser, ^: of the quantised module, h: the soft
+rounding. The code's order of the divergence's arguments and its axis, the heads, look like slips; the
+axis is an option.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from golden.reconstruct.config import ReconstructionConfig
+
+AXES = {"heads": 1, "keys": 3}
+
+
+def output_error(output: Tensor, target: Tensor) -> Tensor:
+    """Squared error, summed over tokens and averaged over images and channels; both float32[B, T, D]."""
+    return (output - target).square().sum(1).mean()
+
+
+def log_attention(probabilities: Tensor, config: ReconstructionConfig) -> Tensor:
+    """``log softmax(A / T)`` along the chosen axis, float32[B, heads, T, T]."""
+    return (probabilities / config.temperature).log_softmax(AXES[config.attention_axis])
+
+
+def attention_divergence(found: Tensor, target: Tensor) -> Tensor:
+    """KL(found || target) for each image, summed over all else; both are what ``log_attention`` returns."""
+    return (found.exp() * (found - target)).sum() / len(found)
+
+
+def rounding_penalty(share: Tensor, beta: float) -> Tensor:
+    """0 where every share is 0 or 1; share : float32[N, K]."""
+    return (1 - (2 * share - 1).abs().pow(beta)).sum()
+
+
+def beta_at(iteration: int, config: ReconstructionConfig) -> float | None:
+    """Exponent of the penalty in an iteration (from 1), None while warming up."""
+    start = config.warm_up * config.iterations
+    if iteration < start:
+        return None
+    left = (config.iterations - iteration) / (config.iterations - start)
+    return config.beta_end + (config.beta_start - config.beta_end) * min(left, 1.0)
