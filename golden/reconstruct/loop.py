@@ -21,14 +21,12 @@ from golden.quantizers.uniform import UniformQuantiser
 from golden.reconstruct.branch import Branch, branches
 from golden.reconstruct.checkpoint import Checkpoints, fingerprint
 from golden.reconstruct.config import ReconstructionConfig
-from golden.reconstruct.losses import log_attention
-from golden.reconstruct.optimise import Example, Learnt, Student, optimise
-from golden.vit import Tap, Vit, embed, keep
+from golden.reconstruct.optimise import Learnt, Student, optimise
+from golden.reconstruct.streams import Streams
+from golden.vit import Vit
 from hwsim.errors import HwsimError
 
 Report = Callable[[str], None]
-TOKENS_IN_A_BATCH = 3200
-"""Images a batch are this divided by the tokens of one, where no gradient is needed."""
 
 
 def reconstruct(
@@ -61,11 +59,11 @@ def reconstruct(
     images = images[: config.images]
     key = fingerprint(config, calibrated.bits, calibrated.weights, calibrated.activations, vit, images)
     checkpoints = Checkpoints(checkpoint, key, report)
-    streams = _Streams(vit, PaperModel(vit, calibrated), images)
-    order = branches(vit)
+    order, model = branches(vit), PaperModel(vit, calibrated)
+    streams = Streams(vit, model, images)
     for position, branch in enumerate(order):
         example = streams.example(branch, config)
-        before = streams.quantised_output(branch, PaperModel(vit, calibrated))
+        before = streams.quantised_output(branch, model)
         learnt = _load(checkpoints, branch, calibrated, images.device)
         if learnt is None:
             generator = torch.Generator(images.device).manual_seed(config.seed * len(order) + position)
@@ -82,56 +80,6 @@ def reconstruct(
         report(f"{branch.name}: output error {errors[0]:.4f} with nearest rounding, {errors[1]:.4f} reconstructed")
         streams.advance(branch, model, after, example.target)
     return calibrated
-
-
-class _Streams:
-    """The residual stream of the float and of the quantised network, float32[n, T, D] each."""
-
-    @torch.no_grad()
-    def __init__(self, vit: Vit, model: PaperModel, images: Tensor) -> None:
-        self.vit = vit
-        self.batch = max(1, TOKENS_IN_A_BATCH // vit.tokens)
-        self.floating = torch.cat([embed(vit, part) for part in torch.split(images, self.batch)])
-        self.quantised = torch.cat([embed(model.vit, part, model.tap) for part in torch.split(images, self.batch)])
-
-    @torch.no_grad()
-    def example(self, branch: Branch, config: ReconstructionConfig) -> Example:
-        """What to learn the branch from."""
-        inputs: list[Tensor] = []
-        attention: list[Tensor] = []
-
-        def record(name: str, x: Tensor) -> Tensor:
-            if name == branch.inputs[0]:
-                inputs.append(x)
-            if name == branch.probabilities and config.attention_weight > 0:
-                attention.append(log_attention(x, config))
-            return x
-
-        target = self._run(branch, self.vit, self.floating, record)
-        return Example(
-            stream=self.quantised,
-            float_input=torch.cat(inputs),
-            target=target,
-            attention=torch.cat(attention) if attention else None,
-        )
-
-    @torch.no_grad()
-    def quantised_output(self, branch: Branch, model: PaperModel) -> Tensor:
-        """Output of the branch in the quantised network, float32[n, T, D]."""
-        return self._run(branch, model.vit, self.quantised, model.tap)
-
-    @torch.no_grad()
-    def advance(self, branch: Branch, model: PaperModel, quantised: Tensor, floating: Tensor) -> None:
-        """Both residual adders after the branch."""
-        for stream, output, tap in (
-            (self.quantised, quantised, model.tap),
-            (self.floating, floating, keep),
-        ):
-            for x, addend in zip(torch.split(stream, self.batch), torch.split(output, self.batch), strict=True):
-                x.copy_(tap(branch.stream, x + addend))
-
-    def _run(self, branch: Branch, vit: Vit, stream: Tensor, tap: Tap) -> Tensor:
-        return torch.cat([branch.run(vit, x, tap) for x in torch.split(stream, self.batch)])
 
 
 def _relative_error(output: Tensor, target: Tensor) -> float:

@@ -26,21 +26,8 @@ from golden.reconstruct.losses import (
     rounding_penalty,
 )
 from golden.reconstruct.straight_through import FixedQuantiser, LearntStepQuantiser
+from golden.reconstruct.streams import Example
 from golden.vit import Vit
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """What a module sees and what it shall return, for all images."""
-
-    stream: Tensor
-    """float32[n, T, D], residual stream of the quantised prefix"""
-    float_input: Tensor
-    """float32[n, T, D], LayerNorm's output in the float network"""
-    target: Tensor
-    """float32[n, T, D], the module's output in the float network"""
-    attention: Tensor | None
-    """float32[n, heads, T, T], ``log_attention`` of the float network, where the loss has the attention term"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,8 @@ class FixedQuantiser:
     def __call__(self, x: Tensor) -> Tensor:
         """Fake-quantise; x : float32[B, ...], whose shape but for B is always the same."""
         if not x.requires_grad:
-            return self.quantiser.fake_quantize(x)
+            exact: Tensor = self.quantiser.fake_quantize(x)
+            return exact
         if self._range is None:
             one = torch.ones_like(x[:1])
             self._range = self.quantiser.fake_quantize(-FAR * one), self.quantiser.fake_quantize(FAR * one)
