@@ -1,67 +1,38 @@
-"""Calibration of TSPTQ-ViT: from a float network and a few unlabelled images to the parameters of every tensor.
+"""Calibration: from a float network and a few unlabelled images to the quantiser of every tensor.
 
-Each operator is searched alone, its inputs and its target being the float network's (as PTQ4ViT does): weights and
-inputs in turn for linear layers, q and k on the scores, V-2SF's exponent and v on the context, GELU's fine step and
-exponent on fc2's output, O-2SF by its MSE rule. Reconstructed; see docs/numerics.md for the formats.
+Each operator is calibrated alone, its inputs and its target being the float network's (as PTQ4ViT does), in the way
+that the method's parts say (``golden.method``). Patch embedding, head and what they read have 8 bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from golden.attention_search import search_attention
-from golden.observe import RESIDUAL, Observed, join, observe_block, observe_boundaries
+from golden.method import MethodConfig
+from golden.observe import RESIDUAL, Boundaries, Observed, join, observe_block, observe_boundaries
+from golden.operands import Normed, fit_gelu, fit_linear, fit_norm, fit_pre_activation, fit_weight
 from golden.parameters import Calibrated, WeightParameters
-from golden.proof import is_admitted
-from golden.quantizers import channel_scale, two_scale, uniform
 from golden.quantizers.base import Quantiser
-from golden.quantizers.uniform import UniformQuantiser
-from golden.search import Grid, Target, asymmetric_candidates, least, search_input, search_weight
-from golden.vit import Vit, patches
+from golden.residual import calibrate_residual, calibrate_wide
+from golden.search import Target
+from golden.vit import Affine, Block, Vit, patches
+from hwsim.errors import HwsimError
+from hwsim.formats import TwoScale
 
-GELU_EXPONENTS = range(8)
-PRE_ACTIVATION_BITS = 10
 EDGE_BITS = 8
-"""Width of the patch embedding, the classifier and the residual stream, whatever the width of the blocks."""
+"""Width of the patch embedding, the classifier and what they read, whatever the width of the blocks."""
+LABEL_DRAWS = 4
+"""Labels drawn from each float prediction for the sensitivity."""
+SAMPLED_ROWS = 2048
+"""Tokens of all images together that the searches see."""
+QKV_PARTS = 3
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CalibrationOptions:
-    """How to calibrate; every choice is recorded in the network."""
-
-    bits: int = 8
-    seed: int = 0
-    rounds: int = 2
-    """Turns of weight and input search for each linear layer."""
-    full_grid: bool = False
-    """PTQ4ViT's 100 factors from 0.01 to 1.2 instead of 13 from 0.8 to 1.04."""
-    residual_rule: Literal["sensitivity", "mse"] = "sensitivity"
-    """How O-2SF weighs the errors of the two scales."""
-    sampled_rows: int = 2048
-    """Tokens of all images together, for the search."""
-    label_draws: int = 4
-    """Labels drawn from each float prediction for the sensitivity."""
-
-    def sampled_tokens(self, images: int) -> int:
-        """Tokens of each image."""
-        return max(4, self.sampled_rows // images)
-
-    def grid(self, bits: int | None = None) -> Grid:
-        """Factors to try at a width (the blocks' own without one).
-
-        Low widths need small ones. At 8 bits the metric, which knows no correlation between errors, clips too much
-        where it may: on held-out images weights from 0.5 are worse than plain maxima.
-        """
-        if self.full_grid or (bits or self.bits) < 8:
-            return Grid(low=0.01, high=1.2, points=100)
-        return Grid(low=0.8, high=1.04, points=13)
 
 
 def input_zero_point(vit: Vit) -> int:
@@ -72,150 +43,160 @@ def input_zero_point(vit: Vit) -> int:
 def pixel_weight(vit: Vit) -> Tensor:
     """Patch embedding's weight for raw pixels, ``W / (255 std)``, float32[D, K]."""
     per_channel = vit.patch_embed.weight.reshape(vit.width, vit.channels, -1)
-    return (per_channel / (255 * torch.tensor(vit.std)[:, None])).flatten(1)
+    std = torch.tensor(vit.std, device=per_channel.device)
+    return (per_channel / (255 * std[:, None])).flatten(1)
 
 
 @torch.no_grad()
-def calibrate(vit: Vit, images: Tensor, options: CalibrationOptions, report: Report) -> Calibrated:
+def calibrate(vit: Vit, images: Tensor, config: MethodConfig, report: Report) -> Calibrated:
     """Find every parameter.
 
     Parameters
     ----------
     images : uint8[n, H, W, C]
     report : called with a few words before each stage, ``len(vit.blocks) + 2`` times
+
+    Raises
+    ------
+    HwsimError
+        If an activation is not a finite number.
     """
-    generator = torch.Generator().manual_seed(options.seed)
-    report("float network")
-    boundaries = join(list(observe_boundaries(vit, images, options.label_draws, generator)))
-    weights: dict[str, WeightParameters] = {}
-    activations: dict[str, Quantiser] = {}
-    weights["patch_embed"] = _patch_embed(vit, images, boundaries.gradients[0], options, generator)
-    activations["embed"] = _residual(boundaries.stream[0], boundaries.gradients[0].square().mean(0), options)
-    for index in range(len(vit.blocks)):
-        report(f"block {index + 1} of {len(vit.blocks)}")
-        observed = observe_block(vit, index, boundaries, options.sampled_tokens(len(images)), generator)
-        _block(vit, index, observed, options, weights, activations)
-    report("classifier")
-    target = Target(inputs=boundaries.head_input, weight=vit.head.weight, sensitivity=boundaries.head_sensitivity)
-    x_range = (float(boundaries.head_input.min()), float(boundaries.head_input.max()))
-    activations["norm"], weights["head"] = _linear(target, x_range, options, EDGE_BITS)
-    return Calibrated(bits=options.bits, weights=weights, activations=activations, notes=_notes(activations))
+    return _Calibration(vit, images, config).run(report)
 
 
-def _block(
-    vit: Vit,
-    index: int,
-    observed: Observed,
-    options: CalibrationOptions,
-    weights: dict[str, WeightParameters],
-    activations: dict[str, Quantiser],
-) -> None:
-    block, name = vit.blocks[index], f"blocks.{index}"
-    values, ranges, bits = observed.values, observed.ranges, options.bits
+class _Calibration:
+    def __init__(self, vit: Vit, images: Tensor, config: MethodConfig) -> None:
+        self.vit, self.images, self.config = vit, images, config
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.tokens = max(4, SAMPLED_ROWS // len(images))
+        self.weights: dict[str, WeightParameters] = {}
+        self.activations: dict[str, Quantiser] = {}
+        self.blocks: list[Block] = []
+        self.notes: dict[str, object] = {}
+        self.stream_range = 0.0
 
-    def target(inputs: str, weight: Tensor, outputs: str) -> Target:
-        return Target(
-            inputs=values[inputs].flatten(0, 1),
-            weight=weight,
-            sensitivity=observed.sensitivity[outputs].flatten(0, 1),
+    def run(self, report: Report) -> Calibrated:
+        vit, config = self.vit, self.config
+        report("float network")
+        needed = config.metric == "sensitivity" or config.channel_rule == "sensitivity"
+        draws = LABEL_DRAWS if needed else 0
+        boundaries = join(list(observe_boundaries(vit, self.images, draws, self.generator)))
+        _check_finite(boundaries)
+        self._patch_embed(boundaries)
+        self._residual("embed", boundaries.stream[0], boundaries.sensitivity(0))
+        whole = ("norm1", "norm2") if config.norm == "row" else ()
+        for index in range(len(vit.blocks)):
+            report(f"block {index + 1} of {len(vit.blocks)}")
+            observed = observe_block(vit, index, boundaries, self.tokens, self.generator, whole)
+            self._block(index, observed)
+        report("classifier")
+        self._classifier(boundaries)
+        if config.residual == "wide":
+            self.activations |= calibrate_wide(self.stream_range, vit.width, len(vit.blocks))
+        folded = replace(vit, blocks=tuple(self.blocks))
+        return Calibrated(
+            vit=folded, bits=config.bits, weights=self.weights, activations=self.activations, notes=self._notes()
         )
 
-    to_qkv = target("norm1", block.qkv.weight, "attn.qkv")
-    activations[f"{name}.norm1"], weights[f"{name}.attn.qkv"] = _linear(to_qkv, ranges["norm1"], options, bits)
-    activations |= search_attention(name, observed, vit.heads, bits, options.grid())
-    to_proj = target("attn.values", block.proj.weight, "attn.proj")
-    activations[f"{name}.attn.values"], weights[f"{name}.attn.proj"] = _linear(
-        to_proj, ranges["attn.values"], options, bits
-    )
-    to_fc1 = target("norm2", block.fc1.weight, "mlp.fc1")
-    activations[f"{name}.norm2"], weights[f"{name}.mlp.fc1"] = _linear(to_fc1, ranges["norm2"], options, bits)
-    activations[f"{name}.mlp.fc1"] = _pre_activation(observed, options)
-    to_fc2 = target("mlp.gelu", block.fc2.weight, "mlp.fc2")
-    activations[f"{name}.mlp.gelu"], weights[f"{name}.mlp.fc2"] = _after_gelu(
-        to_fc2, block.fc2.bias, ranges["mlp.gelu"][1], options
-    )
-    for residual in RESIDUAL:
-        activations[f"{name}.{residual}"] = _residual(values[residual], observed.sensitivity[residual], options)
+    def _block(self, index: int, observed: Observed) -> None:
+        config, name, block = self.config, f"blocks.{index}", self.vit.blocks[index]
+        normed1 = self._norm(observed, "norm1", block.norm1, "attn.qkv", block.qkv)
+        self._keep(f"{name}.norm1", f"{name}.attn.qkv", normed1.quantiser, normed1.weight)
+        self.activations |= search_attention(name, observed, self.vit.heads, config)
+        to_proj = self._target(observed, "attn.values", block.proj, "attn.proj")
+        found = fit_linear(to_proj, observed.ranges["attn.values"], config, config.bits)
+        self._keep(f"{name}.attn.values", f"{name}.attn.proj", *found)
+        normed2 = self._norm(observed, "norm2", block.norm2, "mlp.fc1", block.fc1)
+        self._keep(f"{name}.norm2", f"{name}.mlp.fc1", normed2.quantiser, normed2.weight)
+        self.activations[f"{name}.mlp.fc1"] = fit_pre_activation(observed)
+        to_fc2 = self._target(observed, "mlp.gelu", block.fc2, "mlp.fc2")
+        found = fit_gelu(to_fc2, observed.ranges["mlp.gelu"], config)
+        self._keep(f"{name}.mlp.gelu", f"{name}.mlp.fc2", *found)
+        for residual in RESIDUAL:
+            self._residual(f"{name}.{residual}", observed.values[residual], observed.sensitivity[residual])
+        self.blocks.append(
+            replace(block, norm1=normed1.norm, qkv=normed1.linear, norm2=normed2.norm, fc1=normed2.linear)
+        )
+        if config.fold != "none":
+            self.notes[f"{name}.largest_ratio"] = round(max(normed1.largest_ratio, normed2.largest_ratio), 2)
+
+    def _keep(self, source: str, layer: str, quantiser: Quantiser, weight: WeightParameters) -> None:
+        self.activations[source], self.weights[layer] = quantiser, weight
+
+    def _norm(self, observed: Observed, norm: str, affine: Affine, layer: str, linear: Affine) -> Normed:
+        values = observed.values[norm]
+        if self.config.norm == "row":
+            sampled = replace(observed, values={**observed.values, norm: values[:, observed.rows]})
+        else:
+            sampled = observed
+        target = self._target(sampled, norm, linear, layer)
+        return fit_norm(target, affine, linear, values, observed.rows, observed.ranges[norm], self.config)
+
+    def _target(self, observed: Observed, inputs: str, linear: Affine, outputs: str) -> Target:
+        sensitivity = observed.sensitivity[outputs]
+        if self.config.metric == "mse":
+            sensitivity = torch.ones((), device=sensitivity.device).expand(sensitivity.shape)
+        return Target(
+            inputs=observed.values[inputs].flatten(0, 1),
+            weight=linear.weight,
+            bias=linear.bias,
+            sensitivity=sensitivity.flatten(0, 1),
+            groups=self._groups(len(linear.weight), QKV_PARTS if outputs == "attn.qkv" else 1),
+        )
+
+    def _groups(self, outputs: int, parts: int) -> Tensor:
+        channel = torch.arange(outputs, device=self.images.device)
+        return channel if self.config.weight_scales == "channel" else channel // (outputs // parts)
+
+    def _residual(self, name: str, x: Tensor, sensitivity: Tensor) -> None:
+        """Residual tensor, both float32[B, T, D]; tokens that nothing reads do not count."""
+        if self.config.residual == "wide":
+            self.stream_range = max(self.stream_range, float(x.abs().max()))
+            return
+        read = sensitivity.sum((0, 2)) > 0
+        self.activations[name] = calibrate_residual(
+            x[:, read].flatten(0, 1), sensitivity[:, read].flatten(0, 1), EDGE_BITS, self.config
+        )
+
+    def _patch_embed(self, boundaries: Boundaries) -> None:
+        """Weight on raw pixels; the input is exact."""
+        vit, images = self.vit, self.images
+        mean = 255 * torch.tensor(vit.mean, device=images.device)[:, None, None]
+        pixels = patches(vit, images.permute(0, 3, 1, 2).float() - mean)
+        rows = torch.randperm(vit.tokens - 1, generator=self.generator)[: self.tokens].to(images.device)
+        weight = pixel_weight(vit)
+        target = Target(
+            inputs=pixels[:, rows].flatten(0, 1),
+            weight=weight,
+            bias=vit.patch_embed.bias,
+            sensitivity=boundaries.sensitivity(0)[:, rows + 1].flatten(0, 1),
+            groups=self._groups(len(weight), 1),
+        )
+        self.weights["patch_embed"] = fit_weight(target, target.inputs, self.config, EDGE_BITS)
+
+    def _classifier(self, boundaries: Boundaries) -> None:
+        x, head = boundaries.head_input, self.vit.head
+        target = Target(
+            inputs=x,
+            weight=head.weight,
+            bias=head.bias,
+            sensitivity=boundaries.head_sensitivity,
+            groups=self._groups(len(head.weight), 1),
+        )
+        found = fit_linear(target, (float(x.min()), float(x.max())), self.config, EDGE_BITS)
+        self._keep("norm", "head", *found)
+
+    def _notes(self) -> dict[str, object]:
+        """Exponents and formats chosen, in the order of the blocks."""
+        found: dict[str, list[int]] = {}
+        for name, quantiser in self.activations.items():
+            if isinstance(quantiser.format, TwoScale):
+                found.setdefault(f"{name.rpartition('.')[2]}_exponents", []).append(quantiser.format.exponent)
+        return {**found, **self.notes}
 
 
-def _linear(
-    target: Target, x_range: tuple[float, float], options: CalibrationOptions, bits: int
-) -> tuple[Quantiser, WeightParameters]:
-    """Weight and asymmetric input of a linear layer, in turn."""
-    grid = options.grid(bits)
-    candidates = asymmetric_candidates(*x_range, bits, grid)
-    chosen: Quantiser = uniform.calibrate_asymmetric(*x_range, bits)
-    for _ in range(options.rounds):
-        weight = search_weight(target, chosen.fake_quantize(target.inputs), bits, grid)
-        chosen = search_input(target, weight.dequantize(), candidates)
-    return chosen, weight
-
-
-def _after_gelu(
-    target: Target, bias: Tensor, largest: float, options: CalibrationOptions
-) -> tuple[Quantiser, WeightParameters]:
-    """fc2's weight and the joint search of V-2SF's fine step and exponent, within the accumulator proof."""
-    inputs, exponents = target.inputs, GELU_EXPONENTS
-    grid = options.grid()
-    for _ in range(options.rounds):
-        weight = search_weight(target, inputs, options.bits, grid)
-        candidates = [
-            p
-            for m in exponents
-            for f in grid.factors()
-            if is_admitted(p := two_scale.calibrate_gelu(largest * f, options.bits, m), weight, bias)
-        ]
-        chosen = search_input(target, weight.dequantize(), candidates)
-        inputs = chosen.fake_quantize(target.inputs)
-        exponents = range(max(0, chosen.format.exponent - 1), chosen.format.exponent + 2)
-    return chosen, weight
-
-
-def _pre_activation(observed: Observed, options: CalibrationOptions) -> Quantiser:
-    """Ten-bit input of the GELU table, by the error of GELU's output."""
-    x, gelu = observed.values["mlp.fc1"], observed.values["mlp.gelu"]
-    sensitivity = observed.sensitivity["mlp.gelu"]
-    largest = torch.tensor(max(map(abs, observed.ranges["mlp.fc1"])))
-    start = uniform.calibrate_symmetric(largest, PRE_ACTIVATION_BITS)
-
-    def error(p: UniformQuantiser) -> float:
-        difference = torch.nn.functional.gelu(p.fake_quantize(x)) - gelu
-        return float((difference.square_() * sensitivity).double().sum())
-
-    return least([start.scaled(f) for f in Grid(low=0.2, high=1.0, points=33).factors()], error)
-
-
-def _residual(x: Tensor, sensitivity: Tensor, options: CalibrationOptions) -> Quantiser:
-    """O-2SF of a residual tensor, both float32[B, T, D]; tokens that nothing reads do not count."""
-    read = sensitivity.sum((0, 2)) > 0
-    rows, weights = x[:, read].flatten(0, 1), sensitivity[:, read].flatten(0, 1)
-    return channel_scale.calibrate_channels(
-        rows, EDGE_BITS, weights if options.residual_rule == "sensitivity" else None
-    )
-
-
-def _patch_embed(
-    vit: Vit, images: Tensor, gradients: Tensor, options: CalibrationOptions, generator: torch.Generator
-) -> WeightParameters:
-    """Weight on raw pixels; the input is exact."""
-    pixels = patches(vit, images.permute(0, 3, 1, 2).float() - 255 * torch.tensor(vit.mean)[:, None, None])
-    rows = torch.randperm(vit.tokens - 1, generator=generator)[: options.sampled_tokens(len(images))]
-    target = Target(
-        inputs=pixels[:, rows].flatten(0, 1),
-        weight=pixel_weight(vit),
-        sensitivity=gradients.square().mean(0)[:, rows + 1].flatten(0, 1),
-    )
-    return search_weight(target, target.inputs, EDGE_BITS, options.grid(EDGE_BITS))
-
-
-def _notes(activations: dict[str, Quantiser]) -> dict[str, object]:
-    """Exponents chosen, in the order of the blocks."""
-
-    def exponents(suffix: str) -> list[int]:
-        return [p.format.exponent for n, p in activations.items() if n.endswith(suffix)]  # type: ignore[union-attr]
-
-    return {
-        "softmax_exponents": exponents(".softmax"),
-        "gelu_exponents": exponents(".gelu"),
-        "residual_exponents": exponents("embed") + exponents(".add"),
-    }
+def _check_finite(boundaries: Boundaries) -> None:
+    for index, x in enumerate(boundaries.stream):
+        if not bool(x.isfinite().all()):
+            where = "the patch embedding" if index == 0 else f"block {index}"
+            raise HwsimError(f"calibration: the output of {where} holds NaN or infinity, expected finite numbers")

@@ -29,10 +29,10 @@ from golden.export_parts import (
 from golden.parameters import Calibrated
 from golden.quantizers.base import Quantiser
 from golden.quantizers.channel_scale import ChannelScaleQuantiser
-from golden.quantizers.two_scale import TwoScaleQuantiser
+from golden.quantizers.rows import RowQuantiser, normal_unit, row_arrays
 from golden.quantizers.uniform import UniformQuantiser
-from golden.vit import Affine, Vit
-from hwsim.formats import Format, Uniform
+from golden.vit import Affine
+from hwsim.formats import Format, RowUniform, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -51,13 +51,13 @@ from hwsim.network import (
 )
 
 GUARD_BITS = 3
+ROW_GUARD_BITS = 8
+"""Of sums that meet the multiplier of their row."""
 SCORE_UNIT = 2.0**-8
 WIDE = Uniform(bits=16, signed=True)
 
 
-def export(
-    name: str, vit: Vit, calibrated: Calibrated, preprocess: Preprocess, classes: list[str], origin: Origin
-) -> Network:
+def export(name: str, calibrated: Calibrated, preprocess: Preprocess, classes: list[str], origin: Origin) -> Network:
     """Make the integer network.
 
     Raises
@@ -65,12 +65,12 @@ def export(
     HwsimError
         If a number does not fit the width that docs/numerics.md gives it.
     """
-    return _Exporter(vit, calibrated).run(name, preprocess, classes, origin)
+    return _Exporter(calibrated).run(name, preprocess, classes, origin)
 
 
 class _Exporter:
-    def __init__(self, vit: Vit, calibrated: Calibrated) -> None:
-        self.vit = vit
+    def __init__(self, calibrated: Calibrated) -> None:
+        self.vit = calibrated.vit
         self.calibrated = calibrated
         self.layers: list[Layer] = []
         self.tensors: dict[str, TensorSpec] = {}
@@ -124,9 +124,9 @@ class _Exporter:
         self._linear(f"{mlp}.fc1", f"{name}.norm2", self._scale(f"{name}.norm2"), block.fc1.bias, float(pre.scale))
         hidden = len(block.fc1.bias)
         self._tensor(f"{mlp}.fc1", (vit.tokens, hidden), pre.format, float(pre.scale))
-        gelu = self._quantiser(f"{mlp}.gelu", TwoScaleQuantiser)
+        gelu = self._quantiser(f"{mlp}.gelu", Quantiser)
         self.layers.append(Table(name=f"{mlp}.gelu", output=f"{mlp}.gelu", input=f"{mlp}.fc1"))
-        self._tensor(f"{mlp}.gelu", (vit.tokens, hidden), gelu.format, gelu.fine_step)
+        self._tensor(f"{mlp}.gelu", (vit.tokens, hidden), gelu.format, gelu.unit)
         self.arrays[f"{mlp}.gelu.table"] = gelu_table(pre, gelu)
         self._branch(f"{mlp}.fc2", f"{mlp}.gelu", block.fc2.bias, f"{mlp}.add")
         self._residual(f"{mlp}.add", f"{mlp}.fc2", f"{attn}.add")
@@ -146,11 +146,11 @@ class _Exporter:
             AttentionScores(name=f"{attn}.scores", output=f"{attn}.scores", input=f"{attn}.qkv", heads=heads)
         )
         self._tensor(f"{attn}.scores", (heads, tokens, tokens), WIDE, SCORE_UNIT)
-        softmax = self._quantiser(f"{attn}.softmax", TwoScaleQuantiser)
+        softmax = self._quantiser(f"{attn}.softmax", Quantiser)
         self.layers.append(Softmax(name=f"{attn}.softmax", output=f"{attn}.softmax", input=f"{attn}.scores"))
-        self._tensor(f"{attn}.softmax", (heads, tokens, tokens), softmax.format, softmax.fine_step)
+        self._tensor(f"{attn}.softmax", (heads, tokens, tokens), softmax.format, softmax.unit)
         context = self._uniform(f"{attn}.values")
-        self._multipliers(f"{attn}.values", softmax.fine_step * v.flatten() / context.scale.double())
+        self._multipliers(f"{attn}.values", softmax.unit * v.flatten() / context.scale.double())
         self.layers.append(
             AttentionValues(
                 name=f"{attn}.values",
@@ -178,13 +178,19 @@ class _Exporter:
         return float(largest.max()) / WIDE.maximum
 
     def _layernorm(self, name: str, stream: str, affine: Affine, tokens: int) -> None:
-        out = self._uniform(name)
-        gamma, beta, shift = affine_arrays(affine, out)
+        out = self._quantiser(name, Quantiser)
+        rows = isinstance(out, RowQuantiser)
+        unit, zero_point = (normal_unit(out), 0) if rows else (out.unit, out.format.zero_point)
+        gamma, beta, shift = affine_arrays(affine, unit, zero_point)
         self.arrays[f"{name}.gamma"], self.arrays[f"{name}.beta"] = gamma, beta
-        unit = self._residual_scale(stream)
-        epsilon = round(self.vit.epsilon * self.vit.width**2 / unit**2)
-        self.layers.append(LayerNorm(name=name, output=name, input=stream, tokens=tokens, shift=shift, epsilon=epsilon))
-        self._tensor(name, (tokens, self.vit.width), out.format, float(out.scale))
+        epsilon = round(self.vit.epsilon * self.vit.width**2 / self._residual_scale(stream) ** 2)
+        layer = LayerNorm(name=name, output=name, input=stream, tokens=tokens, shift=shift, epsilon=epsilon)
+        if rows:
+            encoding = row_arrays(out, unit, name)
+            layer = layer.model_copy(update={"encode_shift": encoding.encode_shift, "threshold": encoding.threshold})
+            self.arrays |= {f"{name}.{key}": array for key, array in encoding.arrays._asdict().items()}
+        self.layers.append(layer)
+        self._tensor(name, (tokens, self.vit.width), out.format, out.unit)
 
     def _branch(self, name: str, source: str, bias: Tensor, residual: str) -> None:
         scale = self._branch_scale(residual)
@@ -192,24 +198,34 @@ class _Exporter:
         self._tensor(name, (self.vit.tokens, self.vit.width), WIDE, scale)
 
     def _residual(self, name: str, branch: str, skip: str | None) -> None:
-        p = self._quantiser(name, ChannelScaleQuantiser)
-        mult, shift = multiplier(self._residual_scale(skip) / self._branch_scale(name), name) if skip else (0, 0)
+        p = self._quantiser(name, Quantiser)
+        mult, shift, guard_bits = (1, 0, 0) if skip else (0, 0, 0)
+        if isinstance(p, ChannelScaleQuantiser):
+            guard_bits = GUARD_BITS
+            if skip:
+                mult, shift = multiplier(self._residual_scale(skip) / self._branch_scale(name), name)
         self.layers.append(
-            Residual(name=name, output=name, branch=branch, skip=skip, mult=mult, shift=shift, guard_bits=GUARD_BITS)
+            Residual(name=name, output=name, branch=branch, skip=skip, mult=mult, shift=shift, guard_bits=guard_bits)
         )
-        self._tensor(name, (self.vit.tokens, self.vit.width), p.format, p.scale)
+        self._tensor(name, (self.vit.tokens, self.vit.width), p.format, p.unit)
+        if isinstance(p, UniformQuantiser):
+            return
         self.arrays[f"{name}.flags"] = p.flags.to(torch.uint8).numpy()
 
     def _linear(self, name: str, source: str, scale_in: Tensor, bias: Tensor, scale_out: Tensor | float) -> None:
         weight = self.calibrated.weights[name]
         unit = scale_in.double() * weight.scale.double()
         self.arrays[f"{name}.weight"] = weight.codes.numpy()
-        self.arrays[f"{name}.bias"] = integer_bias(name, self.tensors[source].format, weight.codes, bias, unit)
-        self._multipliers(name, unit / torch.as_tensor(scale_out, dtype=torch.float64))
+        whole = bias.double() + self._offset(source) * weight.dequantize().double().sum(1)
+        self.arrays[f"{name}.bias"] = integer_bias(name, self.tensors[source].format, weight.codes, whole, unit)
+        ratios = unit / torch.as_tensor(scale_out, dtype=torch.float64)
+        has_rows = isinstance(self.tensors[source].format, RowUniform)
+        self._multipliers(name, ratios, ROW_GUARD_BITS if has_rows else 0)
         self.layers.append(Linear(name=name, output=name, input=source))
 
-    def _multipliers(self, name: str, ratios: Tensor) -> None:
-        self.arrays[f"{name}.mult"], self.arrays[f"{name}.shift"] = multipliers(ratios, name)
+    def _multipliers(self, name: str, ratios: Tensor, guard_bits: int = 0) -> None:
+        mult, shift = multipliers(ratios, name)
+        self.arrays[f"{name}.mult"], self.arrays[f"{name}.shift"] = mult, shift + np.uint8(guard_bits)
 
     def _tensor(self, name: str, shape: tuple[int, ...], fmt: Format, scale: float) -> None:
         self.tensors[name] = TensorSpec(shape=shape, format=fmt, scale=scale)
@@ -227,7 +243,13 @@ class _Exporter:
         return torch.tensor(self.tensors[name].scale, dtype=torch.float64)
 
     def _residual_scale(self, name: str) -> float:
-        return self._quantiser(name, ChannelScaleQuantiser).scale
+        return self._quantiser(name, Quantiser).unit
 
     def _branch_scale(self, residual: str) -> float:
-        return self._residual_scale(residual) / 2**GUARD_BITS
+        p = self._quantiser(residual, Quantiser)
+        return p.unit / 2**GUARD_BITS if isinstance(p, ChannelScaleQuantiser) else p.unit
+
+    def _offset(self, name: str) -> float:
+        """Value of a row operand's term 0."""
+        found = self.calibrated.activations.get(name)
+        return 0.0 if found is None else found.offset

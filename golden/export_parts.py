@@ -15,7 +15,7 @@ from golden.quantizers.base import Quantiser
 from golden.quantizers.uniform import UniformQuantiser
 from golden.vit import Affine
 from hwsim.errors import HwsimError
-from hwsim.formats import Format, TwoScale, Uniform
+from hwsim.formats import Format
 
 MULTIPLIER_BITS = 15  # of a normalised int16 multiplier, the sign left out
 LARGEST_SHIFT = 47
@@ -60,7 +60,6 @@ def multipliers(ratios: Tensor, name: str) -> tuple[NDArray[np.int16], NDArray[n
 
 def integer_bias(name: str, fmt: Format, weight: Tensor, bias: Tensor, unit: Tensor) -> NDArray[np.int32]:
     """Bias in accumulator units, with the proof that no partial sum overflows; unit : float64[N]."""
-    assert isinstance(fmt, Uniform | TwoScale)
     found = fit(bias.double() / unit, np.int32, f"{name}.bias")
     bound = accumulator_bound(fmt, weight) + torch.from_numpy(found).to(torch.int64).abs()
     if int(bound.max()) >= ACCUMULATOR_LIMIT:
@@ -68,10 +67,10 @@ def integer_bias(name: str, fmt: Format, weight: Tensor, bias: Tensor, unit: Ten
     return found
 
 
-def affine_arrays(affine: Affine, out: UniformQuantiser) -> tuple[NDArray[np.int16], NDArray[np.int32], int]:
-    """LayerNorm's G, B and the largest shift t at which both fit."""
-    gamma = affine.weight.double() / (float(out.scale) * 2**NORM_FRACTION_BITS)
-    beta = affine.bias.double() / float(out.scale) + out.format.zero_point
+def affine_arrays(affine: Affine, unit: float, zero_point: int) -> tuple[NDArray[np.int16], NDArray[np.int32], int]:
+    """LayerNorm's G, B and the largest shift t at which both fit; unit : value of one unit of the result."""
+    gamma = affine.weight.double() / (unit * 2**NORM_FRACTION_BITS)
+    beta = affine.bias.double() / unit + zero_point
     for shift in range(LARGEST_NORM_SHIFT, -1, -1):
         g, b = torch.floor(gamma * 2**shift + 0.5), torch.floor(beta * 2**shift + 0.5)
         if float(g.abs().max()) < 2**15 and float(b.abs().max()) < 2**31:

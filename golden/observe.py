@@ -6,13 +6,14 @@ PTQ4ViT and TSPTQ-ViT weigh errors by the squared gradient of KL(p || p_float). 
 zero; its Hessian there is the Fisher matrix, whose diagonal is the equation above, with labels y drawn from the
 float prediction itself. Reconstructed (the metric's name is known, this reading of it is ours).
 
+Without labels drawn (a method that weighs all errors alike) every sensitivity is 1 and no gradient is computed.
 Memory stays bounded by one block: the first pass keeps each block's input and its gradients, the second
 recomputes one block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -31,11 +32,15 @@ class Boundaries:
     stream: tuple[Tensor, ...]
     """depth + 1 tensors, float32[B, T, D]"""
     gradients: tuple[Tensor, ...]
-    """depth + 1 tensors, float32[draws, B, T, D]"""
+    """depth + 1 tensors, float32[draws, B, T, D]; none without draws"""
     head_input: Tensor
     """float32[B, D], what the classifier reads"""
     head_sensitivity: Tensor
     """float32[B, classes]"""
+
+    def sensitivity(self, index: int) -> Tensor:
+        """Of the residual tensor ``index``, float32[B, T, D]."""
+        return mean_square(self.gradients[index]) if self.gradients else ones(self.stream[index])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,7 @@ class Observed:
     """int64[R], the sampled tokens"""
     values: dict[str, Tensor] = field(default_factory=dict)
     """[B, R, N], attention scores and probabilities [B, heads, R, T]; ``attn.qkv`` and the residual
-    tensors ``attn.add``, ``mlp.add``: every token"""
+    tensors ``attn.add``, ``mlp.add``: every token, and what the caller asked for"""
     sensitivity: dict[str, Tensor] = field(default_factory=dict)
     """Same shapes (``attn.qkv``: the sampled rows only)."""
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -59,27 +64,50 @@ def observe_boundaries(vit: Vit, images: Tensor, draws: int, generator: torch.Ge
     Parameters
     ----------
     images : uint8[n, H, W, C]
-    draws : labels drawn from the float prediction of each image
+    draws : labels drawn from the float prediction of each image; 0: all errors weigh alike
     """
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
-        stream = [embed(vit, batch).requires_grad_()]
-        with torch.enable_grad():
-            for index in range(len(vit.blocks)):
-                stream.append(run_block(vit, index, stream[-1]))
-            seen: dict[str, Tensor] = {}
-            logits = classify(vit, stream[-1], lambda name, x, seen=seen: seen.setdefault(name, x))
-            log_p = logits.log_softmax(1)
-            labels = torch.multinomial(log_p.detach().exp(), draws, replacement=True, generator=generator)
-            losses = -log_p.gather(1, labels).sum(0)
-            found = [torch.autograd.grad(loss, [*stream, logits], retain_graph=True) for loss in losses]
-        per_tensor = [torch.stack(g) for g in zip(*found, strict=True)]
-        yield Boundaries(
-            stream=tuple(x.detach() for x in stream),
-            gradients=tuple(per_tensor[:-1]),
-            head_input=seen["norm"].detach(),
-            head_sensitivity=per_tensor[-1].square().mean(0),
-        )
+        yield _boundaries_weighed(vit, batch, draws, generator) if draws else _boundaries(vit, batch)
+
+
+def _boundaries(vit: Vit, batch: Tensor) -> Boundaries:
+    stream = [embed(vit, batch)]
+    for index in range(len(vit.blocks)):
+        stream.append(run_block(vit, index, stream[-1]))
+    seen: dict[str, Tensor] = {}
+    logits = classify(vit, stream[-1], seen.setdefault)
+    return Boundaries(stream=tuple(stream), gradients=(), head_input=seen["norm"], head_sensitivity=ones(logits))
+
+
+def _boundaries_weighed(vit: Vit, batch: Tensor, draws: int, generator: torch.Generator) -> Boundaries:
+    stream = [embed(vit, batch).requires_grad_()]
+    with torch.enable_grad():
+        for index in range(len(vit.blocks)):
+            stream.append(run_block(vit, index, stream[-1]))
+        seen: dict[str, Tensor] = {}
+        logits = classify(vit, stream[-1], seen.setdefault)
+        log_p = logits.log_softmax(1)
+        labels = torch.multinomial(log_p.detach().cpu().exp(), draws, replacement=True, generator=generator)
+        losses = -log_p.gather(1, labels.to(log_p.device)).sum(0)
+        found = [torch.autograd.grad(loss, [*stream, logits], retain_graph=True) for loss in losses]
+    per_tensor = [torch.stack(g) for g in zip(*found, strict=True)]
+    return Boundaries(
+        stream=tuple(x.detach() for x in stream),
+        gradients=tuple(per_tensor[:-1]),
+        head_input=seen["norm"].detach(),
+        head_sensitivity=mean_square(per_tensor[-1]),
+    )
+
+
+def mean_square(gradients: Tensor) -> Tensor:
+    """Mean over the draws, the first axis."""
+    return gradients.square().mean(0)
+
+
+def ones(like: Tensor) -> Tensor:
+    """All ones in the memory of a single one."""
+    return torch.ones((), device=like.device).expand(like.shape)
 
 
 def join(parts: list[Boundaries]) -> Boundaries:
@@ -92,43 +120,61 @@ def join(parts: list[Boundaries]) -> Boundaries:
     )
 
 
-def observe_block(vit: Vit, index: int, boundaries: Boundaries, row_count: int, generator: torch.Generator) -> Observed:
-    """Second pass: recompute block ``index`` and keep ``row_count`` tokens, the class token always among them."""
+def observe_block(
+    vit: Vit,
+    index: int,
+    boundaries: Boundaries,
+    row_count: int,
+    generator: torch.Generator,
+    whole: Collection[str] = (),
+) -> Observed:
+    """Second pass: recompute block ``index`` and keep ``row_count`` tokens, the class token always among them.
+
+    Parameters
+    ----------
+    whole : tensors of which every token is kept, beside those that are always
+    """
     others = torch.randperm(vit.tokens - 1, generator=generator)[: row_count - 1] + 1
-    rows = torch.cat([torch.zeros(1, dtype=torch.int64), others.sort().values])
+    rows = torch.cat([torch.zeros(1, dtype=torch.int64), others.sort().values]).to(boundaries.stream[0].device)
+    kept = {"attn.qkv", *RESIDUAL, *whole}
     parts = []
-    count = len(boundaries.stream[0])
-    for start in range(0, count, BATCH):
+    for start in range(0, len(boundaries.stream[0]), BATCH):
         part = slice(start, start + BATCH)
+        gradients = boundaries.gradients[index + 1][:, part] if boundaries.gradients else None
+        values, squares = _observe_batch(vit, index, boundaries.stream[index][part], gradients)
         parts.append(
-            _observe_batch(vit, index, boundaries.stream[index][part], boundaries.gradients[index + 1][:, part], rows)
+            Observed(
+                rows=rows,
+                values={n: t if n in kept else _sample(t, rows) for n, t in values.items()},
+                sensitivity={n: t if n in RESIDUAL else _sample(t, rows) for n, t in squares.items()},
+                ranges={n: (float(t.min()), float(t.max())) for n, t in values.items()},
+            )
         )
     return _join_observed(parts, rows)
 
 
-def _observe_batch(vit: Vit, index: int, x: Tensor, output_gradient: Tensor, rows: Tensor) -> Observed:
+def _observe_batch(
+    vit: Vit, index: int, x: Tensor, output_gradients: Tensor | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Values of every tensor of a block and their sensitivities."""
     prefix = f"blocks.{index}."
     seen: dict[str, Tensor] = {}
 
     def tap(name: str, tensor: Tensor) -> Tensor:
         return seen.setdefault(name.removeprefix(prefix), tensor)
 
+    if output_gradients is None:
+        run_block(vit, index, x, tap)
+        return seen, {name: ones(tensor) for name, tensor in seen.items()}
     with torch.enable_grad():
         output = run_block(vit, index, x.detach().requires_grad_(), tap)
     names = list(seen)
     squares = {name: torch.zeros_like(seen[name]) for name in names}
-    for gradient in output_gradient:
+    for gradient in output_gradients:
         found = torch.autograd.grad(output, [seen[n] for n in names], gradient, retain_graph=True)
         for name, g in zip(names, found, strict=True):
-            squares[name] += g.square() / len(output_gradient)
-    whole = {"attn.qkv", *RESIDUAL}
-    values = {n: t.detach() for n, t in seen.items()}
-    return Observed(
-        rows=rows,
-        values={n: t if n in whole else _sample(t, rows) for n, t in values.items()},
-        sensitivity={n: t if n in RESIDUAL else _sample(t, rows) for n, t in squares.items()},
-        ranges={n: (float(t.min()), float(t.max())) for n, t in values.items()},
-    )
+            squares[name] += g.square() / len(output_gradients)
+    return {n: t.detach() for n, t in seen.items()}, squares
 
 
 def _sample(x: Tensor, rows: Tensor) -> Tensor:

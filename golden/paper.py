@@ -20,8 +20,8 @@ from golden.vit import Affine, Block, Vit, forward
 class PaperModel:
     """A float network with quantised weights and operands."""
 
-    def __init__(self, vit: Vit, calibrated: Calibrated) -> None:
-        self.vit = quantised_weights(vit, calibrated)
+    def __init__(self, calibrated: Calibrated) -> None:
+        self.vit = quantised_weights(calibrated)
         self.quantisers = {n: p for n, p in calibrated.activations.items() if not n.endswith(".fc1")}
 
     def tap(self, name: str, x: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class PaperModel:
         return forward(self.vit, images, self.tap)
 
 
-def quantised_weights(vit: Vit, calibrated: Calibrated) -> Vit:
+def quantised_weights(calibrated: Calibrated) -> Vit:
     """The network with each weight replaced by the value of its codes."""
 
     def affine(name: str, old: Affine) -> Affine:
@@ -51,8 +51,9 @@ def quantised_weights(vit: Vit, calibrated: Calibrated) -> Vit:
             fc2=affine(f"{name}.mlp.fc2", old.fc2),
         )
 
+    vit = calibrated.vit
     per_pixel = calibrated.weights["patch_embed"].dequantize().reshape(vit.width, vit.channels, -1)
-    normalised = (per_pixel * (255 * torch.tensor(vit.std)[:, None])).flatten(1)
+    normalised = (per_pixel * (255 * torch.tensor(vit.std, device=per_pixel.device)[:, None])).flatten(1)
     return replace(
         vit,
         patch_embed=Affine(weight=normalised, bias=vit.patch_embed.bias),

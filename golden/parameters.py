@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from golden.quantizers.base import Quantiser
+from golden.vit import Vit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Calibrated:
     by ``255 std``), ``activations`` by that of the tensor.
     """
 
+    vit: Vit
+    """The float network, folded where the method folds scales into it."""
     bits: int
     weights: dict[str, WeightParameters]
     activations: dict[str, Quantiser]

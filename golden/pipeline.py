@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from golden.calibrate import CalibrationOptions, calibrate
+from golden.calibrate import calibrate
 from golden.export import export
 from golden.from_timm import Model
 from golden.integer import IntegerModel
 from golden.measure import Figures, compare, predict
+from golden.method import MethodConfig
 from golden.paper import PaperModel
 from golden.parameters import Calibrated
 from golden.vit import forward
 from hwsim.network import Network, Origin
 
-METHOD = "tsptq"
 TOKENS_IN_A_BATCH = 3200
 """Images a batch are this divided by the tokens of one, so that memory stays bounded."""
 
@@ -50,7 +50,7 @@ class Measured:
 def quantise(
     model: Model,
     images: Tensor,
-    options: CalibrationOptions,
+    config: MethodConfig,
     report: Callable[[str], None],
     recorded: dict[str, object] | None = None,
 ) -> Quantised:
@@ -62,18 +62,18 @@ def quantise(
     report : called with the name of each stage
     recorded : what else the network shall say about how it was made
     """
-    calibrated = calibrate(model.vit, images, options, report)
-    chosen = {k: v for k, v in asdict(options).items() if k not in ("bits", "seed")}
+    calibrated = calibrate(model.vit, images, config, report)
+    chosen = config.model_dump(exclude={"method", "bits", "seed"})
     origin = Origin(
         model=model.name,
-        method=METHOD,
-        bits=options.bits,
-        seed=options.seed,
+        method=config.method,
+        bits=config.bits,
+        seed=config.seed,
         calibration_images=len(images),
         options={**chosen, **calibrated.notes, **(recorded or {})},
         versions=versions(),
     )
-    network = export(model.name, model.vit, calibrated, model.preprocess, model.classes, origin)
+    network = export(model.name, calibrated, model.preprocess, model.classes, origin)
     return Quantised(model=model, calibrated=calibrated, network=network)
 
 
@@ -96,7 +96,7 @@ def measure(
     vit, network = quantised.model.vit, quantised.network
     modes: dict[str, Callable[[Tensor], Tensor]] = {
         "float": lambda x: forward(vit, x),
-        "paper": PaperModel(vit, quantised.calibrated),
+        "paper": PaperModel(quantised.calibrated),
         "integer": IntegerModel(network),
     }
     batch = max(1, TOKENS_IN_A_BATCH // vit.tokens)

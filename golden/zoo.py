@@ -19,10 +19,10 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from golden.calibrate import CalibrationOptions
 from golden.data import fashion_mnist
 from golden.figures import figures_table
 from golden.from_timm import FASHION_MNIST_VIT, load_model
+from golden.method import method_config
 from golden.pipeline import Measured, as_pixels, draw, measure, quantise, with_figures
 from hwsim.network import save_network
 
@@ -36,7 +36,7 @@ def make_zoo(weights: Path, folder: Path, seed: int, console: Console) -> Measur
     model = load_model(FASHION_MNIST_VIT, weights)
     calibration = draw(as_pixels(fashion_mnist("train")[0].numpy()), CALIBRATION_IMAGES, seed)
     with console.status("calibrating") as status:
-        quantised = quantise(model, calibration, CalibrationOptions(seed=seed), status.update)
+        quantised = quantise(model, calibration, method_config("tsptq", 8, {"seed": seed}), status.update)
     images, labels = fashion_mnist("test")
     with console.status("measuring") as status:
         measured = measure(

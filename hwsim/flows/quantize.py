@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-METHODS = ("tsptq",)
-BITS_MIN, BITS_MAX = 4, 8
+    from golden.method import MethodConfig
+
 CALIBRATION_POOL = 1024
 """Calibration images are drawn from this many at most, so that a folder with a million of them is no trouble."""
 
@@ -44,8 +44,8 @@ class QuantizeOptions:
     """Images to measure on: a folder or an ``.npz`` file, with labels for top-1."""
     crop: float | None = None
     """Share of the resized image that the centre crop keeps; timm's own figure without it."""
-    residual_rule: Literal["sensitivity", "mse"] = "sensitivity"
-    full_grid: bool = False
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    """Parts of the method that are to differ from the paper's, by key (``golden.method``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +68,8 @@ def quantize(options: QuantizeOptions, console: Console | None = None) -> Quanti
     from rich.console import Console
 
     console = console or Console()
-    _check(options)
+    config = _check(options)
     try:
-        from golden.calibrate import CalibrationOptions
         from golden.from_timm import load_model
         from golden.pipeline import as_pixels, draw
     except ImportError as error:
@@ -81,37 +80,33 @@ def quantize(options: QuantizeOptions, console: Console | None = None) -> Quanti
     calibration = load_images(options.calib, model.preprocess, model.classes, count_max=CALIBRATION_POOL)
     data = None if options.data is None else load_images(options.data, model.preprocess, model.classes)
     drawn = draw(as_pixels(calibration.pixels), options.images, options.seed)
-    calibration_options = CalibrationOptions(
-        bits=options.bits, seed=options.seed, residual_rule=options.residual_rule, full_grid=options.full_grid
-    )
     with _progress(console) as progress:
-        network, measured = _run(model, drawn, calibration_options, data, options, progress)
+        network, measured = _run(model, drawn, config, data, options, progress)
     save_network(network, options.out)
     _print(network, measured, options.out, console)
     return QuantizeReport(network=network, measured=measured)
 
 
-def _check(options: QuantizeOptions) -> None:
-    if options.method not in METHODS:
-        raise HwsimError(f"method must be {' or '.join(METHODS)}, not {options.method!r}")
-    if not BITS_MIN <= options.bits <= BITS_MAX:
-        raise HwsimError(f"bits must be {BITS_MIN} to {BITS_MAX}, not {options.bits}")
+def _check(options: QuantizeOptions) -> MethodConfig:
+    """The method's parts; the folder for the network exists afterwards."""
+    from golden.method import method_config
+
+    config = method_config(options.method, options.bits, {"seed": options.seed, **options.parts})
     if options.images < 1:
         raise HwsimError(f"images must be 1 or more, not {options.images}")
     if options.crop is not None and not 0 < options.crop <= 1:
         raise HwsimError(f"crop must be above 0 and at most 1, not {options.crop}")
-    if options.residual_rule not in ("sensitivity", "mse"):
-        raise HwsimError(f"residual_rule must be 'sensitivity' or 'mse', not {options.residual_rule!r}")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HwsimError(f"{options.out}: cannot be a folder for the network: {error.strerror}") from error
+    return config
 
 
 def _run(
     model: Any,
     drawn: Any,
-    calibration_options: Any,
+    config: MethodConfig,
     data: ImageSet | None,
     options: QuantizeOptions,
     progress: Progress,
@@ -120,7 +115,7 @@ def _run(
 
     stages = progress.add_task("calibrating", total=len(model.vit.blocks) + 2)
     recorded = {"calibration_data": options.calib.name}
-    quantised = quantise(model, drawn, calibration_options, _stage(progress, stages), recorded)
+    quantised = quantise(model, drawn, config, _stage(progress, stages), recorded)
     progress.update(stages, completed=len(model.vit.blocks) + 2, description="calibrated")
     if data is None:
         return quantised.network, None

@@ -6,8 +6,8 @@ import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from golden.calibrate import CalibrationOptions
 from golden.from_timm import Model, to_vit
+from golden.method import method_config
 from golden.pipeline import Quantised, quantise
 from hwsim.network import Preprocess
 
@@ -59,4 +59,4 @@ def tiny_images() -> torch.Tensor:
 
 @pytest.fixture(scope="session")
 def tiny(tiny_model: Model, tiny_images: torch.Tensor) -> Quantised:
-    return quantise(tiny_model, tiny_images[:16], CalibrationOptions(), lambda _: None)
+    return quantise(tiny_model, tiny_images[:16], method_config("tsptq", 8), lambda _: None)

@@ -80,7 +80,7 @@ def test_epsilon_and_affine(tiny: Quantised) -> None:
 def test_the_largest_shift_that_fits_is_taken() -> None:
     affine = Affine(weight=torch.tensor([1.0, -2.0]), bias=torch.tensor([0.1, 0.3]))
     out = uniform.calibrate_asymmetric(-3, 3, 8)
-    gamma, beta, shift = affine_arrays(affine, out)
+    gamma, beta, shift = affine_arrays(affine, out.unit, out.format.zero_point)
     assert 2**14 <= np.abs(gamma).max() < 2**15
     scale = float(out.scale)
     assert gamma.tolist() == [math.floor(g / scale / 1024 * 2**shift + 0.5) for g in (1.0, -2.0)]
@@ -120,7 +120,7 @@ def test_what_cannot_be_represented_is_one_sentence() -> None:
             torch.ones(1, dtype=torch.float64),
         )
     with pytest.raises(HwsimError, match="affine cannot be represented"):
-        affine_arrays(Affine(weight=torch.tensor([1e9]), bias=torch.zeros(1)), uniform.calibrate_asymmetric(-1, 1, 8))
+        affine_arrays(Affine(weight=torch.tensor([1e9]), bias=torch.zeros(1)), 2 / 255, 128)
 
 
 def test_residual_tensors_are_channel_two_scale(tiny: Quantised) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from golden.calibrate import CalibrationOptions, calibrate
+from golden.calibrate import calibrate
 from golden.from_timm import Model
 from golden.integer import IntegerModel
 from golden.measure import compare
+from golden.method import method_config
 from golden.paper import PaperModel
 from golden.pipeline import Quantised, measure, quantise, with_figures
 from golden.vit import forward
@@ -31,7 +32,7 @@ def test_modes_agree_on_a_tiny_network(tiny: Quantised, tiny_images: torch.Tenso
 
 def test_integer_logits_are_close_to_paper_logits(tiny: Quantised, tiny_images: torch.Tensor) -> None:
     float_logits = forward(tiny.model.vit, tiny_images)
-    paper = PaperModel(tiny.model.vit, tiny.calibrated)(tiny_images)
+    paper = PaperModel(tiny.calibrated)(tiny_images)
     integer = IntegerModel(tiny.network)(tiny_images) * tiny.network.tensor("head").scale
     spread = float_logits.std()
     assert (paper - float_logits).square().mean().sqrt() < 0.1 * spread
@@ -40,14 +41,14 @@ def test_integer_logits_are_close_to_paper_logits(tiny: Quantised, tiny_images: 
 
 
 def test_calibration_is_reproducible(tiny: Quantised, tiny_images: torch.Tensor) -> None:
-    again = quantise(tiny.model, tiny_images[:16], CalibrationOptions(), lambda _: None)
+    again = quantise(tiny.model, tiny_images[:16], method_config("tsptq", 8), lambda _: None)
     assert again.network.manifest.tensors == tiny.network.manifest.tensors
     for name, array in tiny.network.arrays.items():
         assert (array == again.network.arrays[name]).all(), name
 
 
 def test_low_widths_keep_the_edges_at_8_bits(tiny_model: Model, tiny_images: torch.Tensor) -> None:
-    quantised = quantise(tiny_model, tiny_images[:8], CalibrationOptions(bits=4, rounds=1), lambda _: None)
+    quantised = quantise(tiny_model, tiny_images[:8], method_config("tsptq", 4, {"rounds": 1}), lambda _: None)
     weights, tensors = quantised.calibrated.weights, quantised.network.manifest.tensors
     assert all(w.codes.abs().max() <= 8 for n, w in weights.items() if n.startswith("blocks"))
     assert all(weights[n].codes.abs().max() > 8 for n in ("patch_embed", "head"))
@@ -61,7 +62,7 @@ def test_low_widths_keep_the_edges_at_8_bits(tiny_model: Model, tiny_images: tor
 
 
 def test_both_residual_rules_calibrate(tiny_model: Model, tiny_images: torch.Tensor) -> None:
-    options = CalibrationOptions(residual_rule="mse", rounds=1)
+    options = method_config("tsptq", 8, {"channel_rule": "mse", "rounds": 1})
     stages: list[str] = []
     calibrated = calibrate(tiny_model.vit, tiny_images[:8], options, stages.append)
     assert len(stages) == len(tiny_model.vit.blocks) + 2

@@ -57,11 +57,11 @@ def test_from_weights_to_a_network(options: QuantizeOptions) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"method": "magic"}, "method must be tsptq, not 'magic'"),
-        ({"bits": 9}, "bits must be 4 to 8, not 9"),
+        ({"method": "magic"}, "method must be tsptq, .* or repq, not 'magic'"),
+        ({"bits": 9}, "bits: input should be less than or equal to 8, not 9"),
         ({"images": 0}, "images must be 1 or more, not 0"),
         ({"crop": 1.5}, "crop must be above 0 and at most 1, not 1.5"),
-        ({"residual_rule": "luck"}, "residual_rule must be .*, not 'luck'"),
+        ({"parts": {"channel_rule": "luck"}}, "channel_rule: input should be .*, not 'luck'"),
         ({"model": "resnet18"}, "not 'resnet18'"),
         ({"weights": Path("nothing.safetensors")}, "no weights file"),
         ({"calib": Path("nothing")}, "no such file or folder"),

@@ -1,0 +1,77 @@
+"""Quantisers to try for probabilities and for GELU's output, as a method's parts say.
+
+Of each format only those whose products are proved to fit the accumulators (docs/numerics.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from golden.method import MethodConfig
+from golden.proof import is_context_admitted, largest_max_shift
+from golden.quantizers import codebook, log, tanq, twin, two_scale, uniform
+from golden.quantizers.base import Quantiser
+from golden.quantizers.uniform import UniformQuantiser
+from golden.search import grid
+from hwsim.formats import Uniform
+
+SOFTMAX_EXPONENTS = range(10)
+SOFTMAX_SPLITS = range(16)
+GELU_EXPONENTS = range(8)
+PROBABILITY_BITS = 16
+FACTORS_MAX = 50
+"""Of GELU's range beside the exponents; a finer grid is thinned out."""
+LOG_DELTAS = tuple(i / 10 for i in range(9, 0, -1))
+"""Scales of a logarithm of probabilities that are tried beside 1."""
+LOG_SHIFTS: dict[log.Base, tuple[int, ...]] = {"two": (14, 12, 10), "sqrt_two": (8, 6, 4)}
+"""Largest shifts after GELU that are tried: the proof depends on the weights."""
+
+
+def softmax_candidates(config: MethodConfig, tokens: int) -> list[Quantiser]:
+    """Quantisers of probabilities in rows of so many tokens."""
+    found = [p for p in _softmax(config, tokens) if is_context_admitted(p.format, tokens)]
+    assert found, "every format has a member that the proof admits"
+    return found
+
+
+def _softmax(config: MethodConfig, tokens: int) -> Iterable[Quantiser]:
+    bits = config.bits
+    if config.softmax == "uniform":
+        step = torch.tensor(2.0**-bits)
+        return [UniformQuantiser(format=Uniform(bits=bits, signed=False), scale=step)]
+    if config.softmax == "two_scale":
+        exponents = SOFTMAX_EXPONENTS if config.exponent is None else [config.exponent]
+        return [two_scale.calibrate_softmax(bits, m) for m in exponents if bits - 1 + m <= PROBABILITY_BITS]
+    if config.softmax == "twin":
+        splits = SOFTMAX_SPLITS if config.exponent is None else [config.exponent]
+        return [twin.calibrate_softmax(bits, split) for split in splits]
+    searched = config.softmax_scale == "search"
+    if config.softmax in ("tanq_a", "tanq_c"):
+        family: tanq.Family = "A" if config.softmax == "tanq_a" else "C"
+        if searched:
+            return tanq.candidates(bits, family, tokens)
+        return [tanq.calibrate(bits, family, theta, 1.0, tokens) for theta in tanq.THETAS]
+    base: log.Base = "two" if config.softmax == "log2" else "sqrt_two"
+    plain = log.calibrate_probability(bits, base, largest_max_shift(bits, base, tokens))
+    scaled = [codebook.log_codebook(bits, base, delta, tokens) for delta in LOG_DELTAS if searched]
+    return [plain, *scaled]
+
+
+def gelu_candidates(config: MethodConfig, smallest: float, largest: float, exponents: Iterable[int]) -> list[Quantiser]:
+    """Quantisers of GELU's output, its range given, whatever the weights behind it.
+
+    Parameters
+    ----------
+    exponents : m of the two-scaled formats to try
+    """
+    bits, factors = config.bits, grid(config.bits, config.full_grid).factors()
+    if config.gelu == "uniform":
+        return [uniform.calibrate_asymmetric(smallest * f, largest * f, bits) for f in factors]
+    if config.gelu in ("two_scale", "sign_split"):
+        factors = factors[:: 3 if len(factors) > FACTORS_MAX else 1]
+        make = two_scale.calibrate_gelu if config.gelu == "two_scale" else twin.calibrate_gelu
+        return [make(largest * f, bits, m) for m in exponents for f in factors]
+    base: log.Base = "two" if config.gelu == "shift_log2" else "sqrt_two"
+    return [log.calibrate_gelu(largest * f, bits, base, shift) for shift in LOG_SHIFTS[base] for f in factors]

@@ -1,0 +1,151 @@
+"""The input and the weight of one linear layer, as a method's parts say.
+
+    least  sum of sensitivity * (Q(x) Q(W)^T - x W^T)**2,  weight and input in turn;  or each by a rule of its own
+
+Known: alternation, grids and metric (PTQ4ViT), percentiles by error (RepQ-ViT, ADFQ-ViT), observers (FQ-ViT).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from golden.candidates import GELU_EXPONENTS, gelu_candidates
+from golden.fold import Folded, fold_norm, smooth_norm
+from golden.method import MethodConfig
+from golden.observe import Observed
+from golden.parameters import WeightParameters
+from golden.proof import is_admitted
+from golden.quantizers import ranges, rows, uniform
+from golden.quantizers.base import Quantiser
+from golden.quantizers.uniform import UniformQuantiser
+from golden.search import Grid, Target, asymmetric_candidates, grid, least, search_input, search_weight
+from golden.vit import Affine
+from hwsim.formats import TwoScale
+
+PRE_ACTIVATION_BITS = 10
+
+Range = tuple[float, float]
+"""Smallest and largest element of a whole tensor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normed:
+    """A LayerNorm and the linear layer that reads it: what calibration makes of both."""
+
+    norm: Affine
+    linear: Affine
+    quantiser: Quantiser
+    weight: WeightParameters
+    largest_ratio: float = 1.0
+    """Largest scale of a channel over the one that all got, where scales were folded."""
+
+
+def fit_weight(target: Target, inputs: Tensor, config: MethodConfig, bits: int) -> WeightParameters:
+    """Weight of a layer, given its quantised inputs (float32[rows, K])."""
+    if config.weights == "search":
+        return search_weight(target, inputs, bits, grid(bits, config.full_grid))
+    return ranges.weight_quantiser(target.weight, bits, config.weights, target.groups)
+
+
+def fit_linear(target: Target, x_range: Range, config: MethodConfig, bits: int) -> tuple[Quantiser, WeightParameters]:
+    """Weight and asymmetric input of a linear layer."""
+    if config.ranges != "search":
+        chosen: Quantiser = by_rule(target.inputs, x_range, config, bits)
+        return chosen, fit_weight(target, chosen.fake_quantize(target.inputs), config, bits)
+    candidates = asymmetric_candidates(*x_range, bits, grid(bits, config.full_grid))
+    chosen = uniform.calibrate_asymmetric(*x_range, bits)
+    for _ in range(config.rounds):
+        weight = fit_weight(target, chosen.fake_quantize(target.inputs), config, bits)
+        chosen = search_input(target, weight.dequantize(), candidates)
+    return chosen, weight
+
+
+def by_rule(x: Tensor, x_range: Range, config: MethodConfig, bits: int) -> Quantiser:
+    """Asymmetric quantiser of a tensor by the rule of ranges; the extremes are those of the whole tensor."""
+    if config.ranges == "minmax":
+        return uniform.calibrate_asymmetric(*x_range, bits)
+    found = ranges.find(x, bits, config.ranges)
+    return uniform.calibrate_asymmetric(float(found.low), float(found.high), bits)
+
+
+def fit_norm(
+    target: Target, norm: Affine, linear: Affine, whole: Tensor, sampled: Tensor, x_range: Range, config: MethodConfig
+) -> Normed:
+    """LayerNorm's output and the weight of the layer that reads it.
+
+    Parameters
+    ----------
+    target : of the layer, on the sampled tokens
+    whole : float32[B, T, D], LayerNorm's output; where each row has its own scale only, else anything
+    sampled : int64[R], the sampled tokens
+    """
+    if config.norm == "row":
+        quantiser = rows.calibrate_rows(whole, config.bits, config.outlier_threshold, _rule(config))
+        inputs = quantiser.fake_quantize(whole)[:, sampled].flatten(0, 1)
+        weight = fit_weight(target, inputs, config, config.bits)
+        return Normed(norm=norm, linear=linear, quantiser=quantiser, weight=weight)
+    if config.fold == "none":
+        chosen, weight = fit_linear(target, x_range, config, config.bits)
+        return Normed(norm=norm, linear=linear, quantiser=chosen, weight=weight)
+    folded = _folded(target, norm, linear, config)
+    moved = folded.transform(target.inputs)
+    there = Target(
+        inputs=moved, weight=folded.linear.weight, bias=folded.linear.bias, sensitivity=target.sensitivity,
+        groups=target.groups,
+    )  # fmt: skip
+    if folded.quantiser is None:
+        chosen, weight = fit_linear(there, (float(moved.min()), float(moved.max())), config, config.bits)
+    else:
+        chosen = folded.quantiser
+        weight = fit_weight(there, chosen.fake_quantize(moved), config, config.bits)
+    ratio = folded.largest_r
+    return Normed(norm=folded.norm, linear=folded.linear, quantiser=chosen, weight=weight, largest_ratio=ratio)
+
+
+def _folded(target: Target, norm: Affine, linear: Affine, config: MethodConfig) -> Folded:
+    if config.fold == "smooth":
+        return smooth_norm(norm, linear, target.inputs)
+    assert config.fold in ("mean", "median")
+    scale, zero_point = ranges.asymmetric_channels(target.inputs, config.bits, _rule(config))
+    return fold_norm(norm, linear, scale, zero_point, config.bits, config.fold)
+
+
+def _rule(config: MethodConfig) -> str:
+    """Rule of ranges where there are too many scales to search."""
+    return "percentile_mse" if config.ranges == "search" else config.ranges
+
+
+def fit_gelu(target: Target, x_range: Range, config: MethodConfig) -> tuple[Quantiser, WeightParameters]:
+    """GELU's output and fc2's weight, within the accumulator proof."""
+    if config.ranges != "search" and config.gelu == "uniform":
+        return fit_linear(target, x_range, config, config.bits)
+    inputs = target.inputs
+    searched = config.exponent is None
+    exponents: Iterable[int] = GELU_EXPONENTS if searched else [config.exponent or 0]
+    for _ in range(config.rounds):
+        weight = fit_weight(target, inputs, config, config.bits)
+        every = gelu_candidates(config, *x_range, exponents)
+        candidates = [p for p in every if is_admitted(p, weight, target.bias)]
+        chosen = search_input(target, weight.dequantize(), candidates)
+        inputs = chosen.fake_quantize(target.inputs)
+        if searched and isinstance(chosen.format, TwoScale):
+            exponents = range(max(0, chosen.format.exponent - 1), chosen.format.exponent + 2)
+    return chosen, weight
+
+
+def fit_pre_activation(observed: Observed) -> Quantiser:
+    """Ten-bit input of the GELU table, by the error of GELU's output; integer mode only."""
+    x, gelu = observed.values["mlp.fc1"], observed.values["mlp.gelu"]
+    sensitivity = observed.sensitivity["mlp.gelu"]
+    largest = torch.tensor(max(map(abs, observed.ranges["mlp.fc1"])), device=x.device)
+    start = uniform.calibrate_symmetric(largest, PRE_ACTIVATION_BITS)
+
+    def error(p: UniformQuantiser) -> float:
+        difference = torch.nn.functional.gelu(p.fake_quantize(x)) - gelu
+        return float((difference.square_() * sensitivity).double().sum())
+
+    return least([start.scaled(f) for f in Grid(low=0.2, high=1.0, points=33).factors()], error)
