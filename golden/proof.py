@@ -126,18 +126,18 @@ def row_sum_bound(fmt: Format, tokens: int) -> Fraction:
     logarithmic, codebook   ``T * f(P / T)``, f the least concave function above the levels (Jensen)
     ======================  ========================================================================
 
-    No row is above ``T`` times the largest term.
+    No row is above ``T`` times the largest term. The format is one that an encoder behind softmax has.
     """
     total = PROBABILITY_ONE + Fraction(tokens, 2)
     if isinstance(fmt, Logarithmic | Codebook):
         return tokens * _concave_bound(_first_probabilities(fmt), total / tokens)
     largest = tokens * term_range(fmt)[1]
     if isinstance(fmt, Uniform):
-        return min(total / 2 ** (16 - fmt.bits) + Fraction(tokens, 2), Fraction(largest))
+        return min(total / (1 << 16 - fmt.bits) + Fraction(tokens, 2), Fraction(largest))
     assert isinstance(fmt, TwoScale)
     n, m = fmt.payload_bits, fmt.exponent
-    coarse = min(tokens, 2**m + 1) * Fraction(2**m, 2)
-    return min(total / 2 ** (16 - n - m) + Fraction(tokens, 2) + coarse, Fraction(largest))
+    coarse = min(tokens, (1 << m) + 1) * Fraction(1 << m, 2)
+    return min(total / (1 << 16 - n - m) + Fraction(tokens, 2) + coarse, Fraction(largest))
 
 
 def _first_probabilities(fmt: Logarithmic | Codebook) -> list[tuple[int, int]]:

@@ -92,7 +92,7 @@ def code_range(fmt: Uniform | RowUniform | ChannelTwoScale) -> tuple[int, int]:
 def encode_probability(p: int, fmt: Format) -> int:
     """Q0.16 probability (0..65536) to a code."""
     if isinstance(fmt, Logarithmic):
-        return _encode_log(int(p), fmt)
+        return encode_log(Fraction(int(p), 2**16), fmt)
     if isinstance(fmt, Codebook):
         return sum(1 for threshold in fmt.thresholds if threshold <= p)
     if isinstance(fmt, Uniform):
@@ -105,15 +105,29 @@ def encode_probability(p: int, fmt: Format) -> int:
     return 2**n + min(round_shift(p, 16 - n), 2**n - 1)
 
 
-def _encode_log(p: int, fmt: Logarithmic) -> int:
-    """First code q with ``p / 2**16 >= base**-(q + 1/2)``, which is the nearest one in the log domain."""
+def encode_log(x: Fraction, fmt: Logarithmic) -> int:
+    """First code q with ``x >= base**-(q + 1/2)``, the nearest one in the log domain, for x over the largest value."""
     zero = 2**fmt.bits - 1
     for code in range(zero):
         # base**-(q + 1/2) to the power that makes it rational: the second, or the fourth for sqrt(2)
         power = 2 if fmt.base == "two" else 4
-        if Fraction(p, 2**16) ** power >= Fraction(1, 2 ** (2 * code + 1)):
+        if x > 0 and x**power >= Fraction(1, 2 ** (2 * code + 1)):
             return code if _decode_log(code, fmt) != (0, 0) else zero
     return zero
+
+
+def encode_uniform(x: Fraction, step: Fraction, zero_point: int, lo: int, hi: int) -> int:
+    """Real value to a uniform code: ``clamp(floor(x / step + 1/2) + zero_point, lo, hi)``."""
+    return clamp(round_fraction(Fraction(x) / Fraction(step)) + int(zero_point), lo, hi)
+
+
+def quantile(values: Sequence[Fraction], p: Fraction) -> Fraction:
+    """Value below which the share ``p`` lies, between two elements by linear interpolation."""
+    ordered = sorted(Fraction(value) for value in values)
+    rank = Fraction(p) * (len(ordered) - 1)
+    below = floor(rank)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
 
 
 def encode_two_scale_signed(x: Fraction, fine_step: Fraction, fmt: TwoScale) -> int:
@@ -124,6 +138,34 @@ def encode_two_scale_signed(x: Fraction, fine_step: Fraction, fmt: TwoScale) -> 
         return max(u, -(2 ** (n - 1))) % 2**n
     coarse = round_fraction(Fraction(x) / (Fraction(fine_step) * 2**fmt.exponent))
     return 2**n + clamp(coarse, 0, 2**n - 1)
+
+
+def twin_softmax(x: Fraction, bits: int, split: int) -> Fraction:
+    """Value of a probability under PTQ4ViT's twin uniform: the fine step below ``2**-split``, else the coarse one.
+
+    Where the coarse step would round to zero, the end of the fine region.
+    """
+    top, end = 2 ** (bits - 1) - 1, Fraction(1, 2**split)
+    if x < end:
+        return round_fraction(x * top / end) * end / top
+    return Fraction(round_fraction(x * top), top) or end
+
+
+def twin_gelu(x: Fraction, fine_step: Fraction, bits: int, exponent: int) -> Fraction:
+    """Value under PTQ4ViT's twin uniform after GELU: negatives on the fine step, positives ``2**exponent`` times it."""
+    step = fine_step if x < 0 else fine_step * 2**exponent
+    half = 2 ** (bits - 1)
+    return clamp(round_fraction(x / step), -half, half - 1) * step
+
+
+def nearest_entry_error(value: Fraction, magnitude_bits: int) -> Fraction:
+    """Distance from a value to the nearest ``mantissa << shift`` with a mantissa of so many bits and a sign."""
+    error, shift = abs(value), 0
+    while 2**shift <= 2 * abs(value) + 1:
+        mantissa = clamp(round_fraction(value / 2**shift), 1 - 2**magnitude_bits, 2**magnitude_bits - 1)
+        error = min(error, abs(value - mantissa * 2**shift))
+        shift += 1
+    return error
 
 
 # Matrix product and what follows it
