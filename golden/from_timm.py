@@ -6,32 +6,37 @@ express (layer scale, register tokens, average pooling, ...) is refused in one s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import safetensors
 import timm
 import torch
-from safetensors.torch import load_file
+from pydantic import ValidationError
 from timm.data import ImageNetInfo, resolve_model_data_config
 from timm.layers import Attention, Mlp, PatchEmbed
 from timm.models.vision_transformer import Block as TimmBlock
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+import hwsim
 from golden.data import FASHION_MNIST_MEAN, FASHION_MNIST_STD
 from golden.train import build_model
 from golden.vit import Affine, Block, Vit
-from hwsim.errors import HwsimError
+from golden.weights import check_weights, draw_weights, read_weights
+from hwsim.errors import HwsimError, describe_validation_error
 from hwsim.network import Preprocess
 
 FASHION_MNIST_VIT = "fashion_mnist_vit"
 FASHION_MNIST_CLASSES = [
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 ]
-TIMM_PREFIXES = ("deit_", "vit_")
+FASHION_MNIST_WEIGHTS = Path(hwsim.__file__).parent / "zoo" / FASHION_MNIST_VIT / "float.safetensors"
+TIMM_PREFIXES = ("deit", "vit_")
+
 
 _PASSIVE = (nn.Identity, nn.Dropout)
 Module = TypeVar("Module", bound=nn.Module)
@@ -45,49 +50,112 @@ class Model:
     vit: Vit
     preprocess: Preprocess
     classes: list[str]
+    weights: str = "given in memory"
+    """Where the weights come from, for the network's origin: a file's name, timm, or a seed."""
 
 
-def load_model(name: str, weights: Path, crop: float | None = None) -> Model:
-    """Build a network by name and load its weights.
+def load_model(
+    name: str,
+    weights: Path | None = None,
+    pretrained: bool = False,
+    crop: float | None = None,
+    random_seed: int | None = None,
+) -> Model:
+    """Build a network by name and give it weights, from exactly one source.
 
     Parameters
     ----------
-    name : ``fashion_mnist_vit`` or a timm name such as ``deit_tiny_patch16_224``
-    weights : safetensors file with timm's key names
+    name : ``fashion_mnist_vit`` or a timm name such as ``deit_tiny_patch16_224``, also with the tag of its weights,
+        ``vit_tiny_patch16_224.augreg_in21k_ft_in1k``
+    weights : safetensors, ``.pth`` or ``.pt`` file with timm's key names
+    pretrained : let timm download its weights (or find them in its cache)
+    crop : share of the resized image that the centre crop keeps; timm's own figure without it
+    random_seed : lively random weights of the real shapes, for tests and where no weights are to be had
+
+    Without any of the three sources ``fashion_mnist_vit`` gets the weights that hwsim ships.
+
+    Raises
+    ------
+    HwsimError
+        If the name is unknown, there is not exactly one source, the weights do not fit or cannot be had, or the
+        network has a part that hwsim lacks.
+    """
+    module = create(name)
+    _refuse_what_is_missing(module)
+    _check_sources(name, weights, pretrained, random_seed)
+    if pretrained:
+        module = _download(name)
+        source = f"timm's {module.pretrained_cfg['architecture']}.{module.pretrained_cfg['tag']}"
+    elif random_seed is not None:
+        draw_weights(module, random_seed)
+        source = f"random, seed {random_seed}"
+    else:
+        file = weights or FASHION_MNIST_WEIGHTS
+        read_weights(module, file)
+        source = file.name
+    mean, std, preprocess = preprocessing(module, name, crop)
+    classes = FASHION_MNIST_CLASSES if name == FASHION_MNIST_VIT else _imagenet_classes(module.num_classes)
+    return Model(name=name, vit=to_vit(module, mean, std), preprocess=preprocess, classes=classes, weights=source)
+
+
+def create(name: str) -> VisionTransformer:
+    """Build a network by name on torch's meta device: shapes without weights.
+
+    Raises
+    ------
+    HwsimError
+        If the name is neither ``fashion_mnist_vit`` nor a ViT or DeiT of timm, or its tag is unknown.
+    """
+    if name != FASHION_MNIST_VIT:
+        _check_name(name)
+    with torch.device("meta"):
+        if name == FASHION_MNIST_VIT:
+            return build_model(width=96, depth=6, heads=3, mlp_ratio=2.0).eval()
+        return timm.create_model(name).eval()
+
+
+def preprocessing(
+    module: VisionTransformer, name: str, crop: float | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...], Preprocess]:
+    """Mean and standard deviation of the channels (on a scale of 0 to 1), and the resizing, from timm's own config.
+
+    Parameters
+    ----------
     crop : share of the resized image that the centre crop keeps; timm's own figure without it
 
     Raises
     ------
     HwsimError
-        If the name is unknown, the weights do not fit or the network has a part that hwsim lacks.
+        If the network wants other images than squares of three colours, cut from the centre.
     """
     if name == FASHION_MNIST_VIT:
-        module = build_model(width=96, depth=6, heads=3, mlp_ratio=2.0)
-        mean, std = (FASHION_MNIST_MEAN,), (FASHION_MNIST_STD,)
-        preprocess = Preprocess(mode="L", size=28, resize=28, interpolation="bicubic")
-        classes = FASHION_MNIST_CLASSES
-    else:
-        module = _create(name)
-        config = resolve_model_data_config(module)
-        mean, std = config["mean"], config["std"]
-        size = config["input_size"][1]
-        resize = int(size // (crop or config["crop_pct"]))
-        preprocess = Preprocess(mode="RGB", size=size, resize=resize, interpolation=config["interpolation"])
-        classes = _imagenet_classes(module.num_classes)
-    _load_strictly(module, weights)
-    return Model(name=name, vit=to_vit(module, mean, std), preprocess=preprocess, classes=classes)
+        whole = Preprocess(mode="L", size=28, resize=int(28 // (crop or 1)), interpolation="bicubic")
+        return (FASHION_MNIST_MEAN,), (FASHION_MNIST_STD,), whole
+    config = resolve_model_data_config(module)
+    channels, height, width = config["input_size"]
+    if channels != 3 or height != width or config["crop_mode"] != "center":
+        raise HwsimError(
+            f"{name}: input is {channels} x {height} x {width} with crop mode {config['crop_mode']!r}, "
+            "expected a centre crop of a square of three colours"
+        )
+    resize = int(height // (crop or config["crop_pct"]))
+    try:
+        preprocess = Preprocess(mode="RGB", size=height, resize=resize, interpolation=config["interpolation"])
+    except ValidationError as error:
+        raise describe_validation_error(error, name) from error
+    return tuple(config["mean"]), tuple(config["std"]), preprocess
 
 
 def to_vit(module: VisionTransformer, mean: tuple[float, ...], std: tuple[float, ...]) -> Vit:
     """Take a timm network apart; its tensors are shared, not copied."""
     _refuse_what_is_missing(module)
-    embed = _only(module, PatchEmbed)
-    projection = _only(embed, nn.Conv2d)
-    blocks = [m for m in module.modules() if isinstance(m, TimmBlock)]
-    inner = {id(m) for part in [embed, *blocks] for m in part.modules()}
-    outer = [m for m in module.modules() if id(m) not in inner]
-    norm = _only_of(outer, nn.LayerNorm, "the network")
-    head = _only_of(outer, nn.Linear, "the network")
+    embed = _only(module, PatchEmbed, "the network")
+    projection = _only(embed, nn.Conv2d, "the patch embedding")
+    blocks = {name: m for name, m in module.named_modules() if isinstance(m, TimmBlock)}
+    inner = {id(m) for part in [embed, *blocks.values()] for m in part.modules()}
+    outer = nn.ModuleList([m for m in module.modules() if id(m) not in inner and not list(m.children())])
+    norm = _only(outer, nn.LayerNorm, "the network outside its blocks")
+    head = _only(outer, nn.Linear, "the network outside its blocks")
     width = projection.out_channels
     position = module.pos_embed.detach()[0]
     return Vit(
@@ -98,18 +166,18 @@ def to_vit(module: VisionTransformer, mean: tuple[float, ...], std: tuple[float,
         patch_embed=Affine(weight=projection.weight.detach().reshape(width, -1), bias=_bias(projection)),
         class_token=module.cls_token.detach()[0, 0],
         position=position,
-        blocks=tuple(_block(b) for b in blocks),
+        blocks=tuple(_block(name, block) for name, block in blocks.items()),
         norm=_affine(norm),
         head=_affine(head),
-        heads=_only(blocks[0], Attention).num_heads,
+        heads=_only(next(iter(blocks.values())), Attention, "a block").num_heads,
         epsilon=float(norm.eps),
     )
 
 
-def _block(block: TimmBlock) -> Block:
-    norm1, norm2 = _all_of(block, nn.LayerNorm, 2)
-    qkv, proj = _all_of(_only(block, Attention), nn.Linear, 2)
-    fc1, fc2 = _all_of(_only(block, Mlp), nn.Linear, 2)
+def _block(name: str, block: TimmBlock) -> Block:
+    norm1, norm2 = _all_of(block, nn.LayerNorm, 2, name)
+    qkv, proj = _all_of(_only(block, Attention, name), nn.Linear, 2, f"{name}'s attention")
+    fc1, fc2 = _all_of(_only(block, Mlp, name), nn.Linear, 2, f"{name}'s MLP")
     return Block(
         norm1=_affine(norm1),
         qkv=_affine(qkv),
@@ -125,66 +193,87 @@ def _affine(module: nn.LayerNorm | nn.Linear) -> Affine:
 
 
 def _bias(module: nn.LayerNorm | nn.Linear | nn.Conv2d) -> torch.Tensor:
-    return torch.zeros(len(module.weight)) if module.bias is None else module.bias.detach()
+    return module.weight.new_zeros(len(module.weight)).detach() if module.bias is None else module.bias.detach()
 
 
-def _all_of(parent: nn.Module, kind: type[Module], count: int) -> list[Module]:
+def _all_of(parent: nn.Module, kind: type[Module], count: int, where: str) -> list[Module]:
     found = [m for m in parent.modules() if isinstance(m, kind)]
     if len(found) != count:
-        raise HwsimError(f"{type(parent).__name__} has {len(found)} {kind.__name__}, expected {count}")
+        raise HwsimError(f"{where} has {len(found)} {kind.__name__}, hwsim quantises networks with {count} there")
     return found
 
 
-def _only(parent: nn.Module, kind: type[Module]) -> Module:
-    return _all_of(parent, kind, 1)[0]
-
-
-def _only_of(modules: list[nn.Module], kind: type[Module], where: str) -> Module:
-    found = [m for m in modules if isinstance(m, kind)]
-    if len(found) != 1:
-        raise HwsimError(f"{where} has {len(found)} {kind.__name__} outside its blocks, expected 1")
-    return found[0]
+def _only(parent: nn.Module, kind: type[Module], where: str) -> Module:
+    return _all_of(parent, kind, 1, where)[0]
 
 
 def _refuse_what_is_missing(module: nn.Module) -> None:
     """Raise HwsimError for the first part that the integer network cannot express."""
     if type(module) is not VisionTransformer:
         raise HwsimError(f"{type(module).__name__} is not timm's VisionTransformer, the only network hwsim quantises")
-    if module.cls_token is None or module.reg_token is not None or module.global_pool != "token":
-        raise HwsimError("the network must classify by one class token, without register tokens or pooling")
-    if module.pos_embed is None or module.no_embed_class:
-        raise HwsimError("the network must add a learnt position embedding to every token")
     known = (VisionTransformer, nn.Sequential, PatchEmbed, nn.Conv2d, TimmBlock, Attention, Mlp, nn.Linear)
     for name, part in module.named_modules():
         exact_gelu = type(part) is nn.GELU and part.approximate == "none"
         if not (isinstance(part, (*known, *_PASSIVE, nn.LayerNorm)) or exact_gelu):
-            raise HwsimError(f"{name}: hwsim has no operator for {type(part).__name__}")
+            raise HwsimError(f"{name}: hwsim has no operator for {_described(part)}")
+    if module.cls_token is None or module.reg_token is not None or module.global_pool != "token":
+        raise HwsimError("the network must classify by one class token, without register tokens or pooling")
+    if module.pos_embed is None or module.no_embed_class:
+        raise HwsimError("the network must add a learnt position embedding to every token")
+    if module.num_classes == 0:
+        raise HwsimError("head: the network has no classifier (0 classes), so it has no logits to quantise for")
+    height, width = _only(module, PatchEmbed, "the network").img_size
+    if height != width:
+        raise HwsimError(f"the network's images must be square, not {height} x {width}")
 
 
-def _create(name: str) -> VisionTransformer:
+def _described(part: nn.Module) -> str:
+    """Type of a module, with what sets it apart from one that hwsim knows."""
+    return "GELU by tanh" if isinstance(part, nn.GELU) else type(part).__name__
+
+
+def _check_name(name: str) -> None:
     if not name.startswith(TIMM_PREFIXES) or not timm.is_model(name):
         raise HwsimError(f"model must be {FASHION_MNIST_VIT!r} or a vit_* or deit_* name of timm, not {name!r}")
-    return timm.create_model(name).eval()
+    architecture, _, tag = name.partition(".")
+    known = [found.partition(".")[2] for found in timm.list_pretrained(f"{architecture}.*")]
+    if tag and tag not in known:
+        raise HwsimError(f"model {name!r}: timm has no weights with this tag (expected {', '.join(known)})")
 
 
-def _load_strictly(module: nn.Module, weights: Path) -> None:
-    if not weights.is_file():
-        raise HwsimError(f"{weights}: no weights file here (expected safetensors)")
+def _check_sources(name: str, weights: Path | None, pretrained: bool, random_seed: int | None) -> None:
+    """Raise HwsimError unless there is exactly one source of weights, or the shipped ones will do."""
+    given = sum([weights is not None, pretrained, random_seed is not None])
+    if name == FASHION_MNIST_VIT and pretrained:
+        raise HwsimError(f"timm has no weights of {name}: without --pretrained it gets those that hwsim ships")
+    if given != 1 and not (name == FASHION_MNIST_VIT and given == 0):
+        raise HwsimError(f"{name} needs one of --weights FILE, --pretrained and --random-weights SEED, not {given}")
+
+
+def _download(name: str) -> VisionTransformer:
+    """The network with timm's weights."""
     try:
-        state = load_file(weights)
-    except safetensors.SafetensorError as error:
-        raise HwsimError(f"{weights}: not a safetensors file: {error}") from error
-    expected = module.state_dict()
-    for problem, keys in {
-        "is missing": expected.keys() - state.keys(),
-        "is not a key of the model": state.keys() - expected.keys(),
-    }.items():
-        if keys:
-            raise HwsimError(f"{weights}: {sorted(keys)[0]} {problem} ({len(keys)} such keys)")
-    for key, tensor in expected.items():
-        if state[key].shape != tensor.shape:
-            raise HwsimError(f"{weights}: {key} has shape {list(state[key].shape)}, expected {list(tensor.shape)}")
-    module.load_state_dict(state)
+        with _only_errors_of("huggingface_hub", "timm"):
+            module = timm.create_model(name, pretrained=True).eval()
+    except Exception as error:  # the hub, its HTTP library and the file formats raise many kinds
+        reason = " ".join(str(error).split()).split(". ")[0] or type(error).__name__
+        raise HwsimError(f"{name}: timm could not get its weights ({reason}); give a file with --weights") from error
+    check_weights(module, name)
+    return module
+
+
+@contextmanager
+def _only_errors_of(*names: str) -> Iterator[None]:
+    """Silence warnings about each retry of a download: its end says what went wrong."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _imagenet_classes(count: int) -> list[str]:

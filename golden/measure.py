@@ -5,8 +5,9 @@ agreement = share of images with float's class        kl = mean KL(p_float || p)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -25,20 +26,36 @@ class Figures:
     kl: float
 
 
-def predict(
-    model: Callable[[Tensor], Tensor], images: Tensor, batch: int, report: Callable[[int], None] | None = None
-) -> Tensor:
-    """Logits of all images, float64[n, classes]; ``report`` gets the number of images done.
+class Images(Protocol):
+    """uint8[n, H, W, C] that need not lie in memory: a tensor, or a source that is read as it goes."""
 
-    images : uint8[n, H, W, C]
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def split(self, size: int, /) -> Iterable[Tensor]:
+        """All images in their order, ``size`` at a time and the rest at the end."""
+
+
+def predict(
+    models: Mapping[str, Callable[[Tensor], Tensor]], images: Images, batch: int, report: Callable[[str, int], None]
+) -> dict[str, Tensor]:
+    """Logits of each model for all images, float64[n, classes]; each image is read once.
+
+    Parameters
+    ----------
+    models : by name; each takes uint8[B, H, W, C] and gives [B, classes]
+    batch : images at a time
+    report : called with a model's name and the number of images it has done
     """
-    logits = []
+    logits: dict[str, list[Tensor]] = {name: [] for name in models}
+    done = 0
     with torch.inference_mode():
-        for start in range(0, len(images), batch):
-            logits.append(model(images[start : start + batch]).double())
-            if report is not None:
-                report(min(start + batch, len(images)))
-    return torch.cat(logits)
+        for pixels in images.split(batch):
+            done += len(pixels)
+            for name, model in models.items():
+                logits[name].append(model(pixels).double())
+                report(name, done)
+    return {name: torch.cat(found) for name, found in logits.items()}
 
 
 def compare(logits: Tensor, reference: Tensor, labels: Tensor | None) -> Figures:

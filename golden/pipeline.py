@@ -15,7 +15,7 @@ from golden.calibrate import calibrate
 from golden.export import export
 from golden.from_timm import Model
 from golden.integer import IntegerModel
-from golden.measure import Figures, compare, predict
+from golden.measure import Figures, Images, compare, predict
 from golden.method import MethodConfig
 from golden.paper import PaperModel
 from golden.parameters import Calibrated
@@ -79,7 +79,7 @@ def quantise(
 
 def measure(
     quantised: Quantised,
-    images: Tensor,
+    images: Images,
     labels: Tensor | None,
     source: str,
     report: Callable[[str, int], None],
@@ -88,7 +88,7 @@ def measure(
 
     Parameters
     ----------
-    images : uint8[n, H, W, C]
+    images : uint8[n, H, W, C], a tensor or whatever splits into tensors as it is read
     labels : int64[n] or None
     source : name of the images, for the record
     report : called with the mode and the number of images done
@@ -100,9 +100,7 @@ def measure(
         "integer": IntegerModel(network),
     }
     batch = max(1, TOKENS_IN_A_BATCH // vit.tokens)
-    logits = {
-        mode: predict(run, images, batch, lambda done, mode=mode: report(mode, done)) for mode, run in modes.items()
-    }
+    logits = predict(modes, images, batch, report)
     logits["integer"] *= network.tensor(network.manifest.logits).scale
     return Measured(
         figures={mode: compare(found, logits["float"], labels) for mode, found in logits.items()},

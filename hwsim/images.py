@@ -2,6 +2,7 @@
 
 Three sources: an ``.npz`` file of codes, a folder with class folders, and a folder (or one file) of images whose
 names begin with the class index, as in ``0008_hen.JPEG``. Images without a class are welcome; then there is no top-1.
+Files are decoded when their codes are asked for, so that a folder of any size fits in memory.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from hwsim.network import Preprocess
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 _NPZ_ERRORS = (OSError, ValueError, EOFError, TypeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
@@ -48,17 +50,70 @@ class ImageSet:
         return len(self.pixels)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImageSource:
+    """Images that are decoded when they are asked for, and what is known about them."""
+
+    items: Sequence[Path] | NDArray[np.uint8]
+    """Image files, or the codes themselves where an ``.npz`` file held them."""
+    preprocess: Preprocess
+    labels: NDArray[np.int64] | None
+    """int64[n], the right class of each image"""
+    top1_float: NDArray[np.int64] | None
+    """int64[n], the class that the float model gave each image"""
+    source: str
+    """The path they are read from."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Codes of some images, uint8[n, H, W] for mode L, uint8[n, H, W, 3] for RGB; at least one index."""
+        if isinstance(self.items, np.ndarray):
+            return self.items[list(indices)]
+        return np.stack([read_image(self.items[index], self.preprocess) for index in indices])
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Codes of all images in their order, ``size`` at a time and the rest at the end."""
+        for start in range(0, len(self), size):
+            yield self.read(range(start, min(start + size, len(self))))
+
+    def check_headers(self) -> None:
+        """Raise HwsimError for the first file that is no image, before hours of work meet it; decodes nothing."""
+        for file in [] if isinstance(self.items, np.ndarray) else self.items:
+            _open(file).close()
+
+
 def load_images(
     path: str | Path, preprocess: Preprocess, classes: Sequence[str], *, count_max: int | None = None
 ) -> ImageSet:
-    """Read images as input codes.
+    """Read images as input codes, all at once; parameters and errors as of ``open_images``."""
+    images = open_images(path, preprocess, classes, count_max=count_max)
+    return ImageSet(
+        pixels=images.read(range(len(images))),
+        labels=images.labels,
+        top1_float=images.top1_float,
+        source=images.source,
+    )
+
+
+def open_images(
+    path: str | Path,
+    preprocess: Preprocess,
+    classes: Sequence[str],
+    *,
+    count_max: int | None = None,
+    labelled: bool = True,
+) -> ImageSource:
+    """Find images and their classes; the files are decoded later.
 
     Parameters
     ----------
     path : an ``.npz`` file, an image, or a folder of images
     preprocess : size, crop and mode that the network wants
     classes : names of the network's classes, in the order of its logits
-    count_max : read this many at most; class folders take turns, so that few images still cover many classes
+    count_max : take this many at most; class folders take turns, so that few images still cover many classes
+    labelled : whether the classes matter; without them folders may have any names
 
     Raises
     ------
@@ -67,15 +122,17 @@ def load_images(
     """
     path = Path(path)
     if path.is_dir():
-        images = _load_files(path, _files_in(path), preprocess, classes, count_max)
+        images = _from_files(path, _files_in(path), preprocess, classes if labelled else None, count_max)
     elif not path.exists():
         raise HwsimError(f"{path}: no such file or folder (expected an .npz file or a folder of images)")
     elif path.suffix.lower() == ".npz":
-        images = _load_npz(path, preprocess, count_max)
+        images = _from_npz(path, preprocess, count_max)
     elif path.suffix.lower() in IMAGE_SUFFIXES:
-        images = _load_files(path.parent, [path], preprocess, classes, count_max)
+        images = _from_files(path.parent, [path], preprocess, classes if labelled else None, count_max)
     else:
         raise HwsimError(f"{path}: expected an .npz file, an image or a folder of images, not {path.suffix!r}")
+    if not labelled:
+        return replace(images, labels=None, top1_float=None)
     _check_classes(images.labels, "labels", len(classes), path)
     _check_classes(images.top1_float, "top1_float", len(classes), path)
     return images
@@ -83,12 +140,24 @@ def load_images(
 
 def read_image(path: Path, preprocess: Preprocess) -> NDArray[np.uint8]:
     """Read one image file as uint8[size, size] (mode L) or uint8[size, size, 3] (RGB)."""
-    try:
-        with Image.open(path) as image:
+    with _open(path) as image:
+        try:
             converted = image.convert(preprocess.mode)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise HwsimError(f"{path}: not a readable image: {' '.join(str(error).split())}") from error
+        except _IMAGE_ERRORS as error:
+            raise _unreadable(path, error) from error
     return np.asarray(centre_crop(resize_short_side(converted, preprocess), preprocess.size))
+
+
+def _open(path: Path) -> Image.Image:
+    """The image with its header read, its pixels not yet."""
+    try:
+        return Image.open(path)
+    except _IMAGE_ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> HwsimError:
+    return HwsimError(f"{path}: not a readable image: {' '.join(str(error).split())}")
 
 
 def resize_short_side(image: Image.Image, preprocess: Preprocess) -> Image.Image:
@@ -113,23 +182,25 @@ def _files_in(folder: Path) -> list[Path]:
     return files
 
 
-def _load_files(
-    folder: Path, files: list[Path], preprocess: Preprocess, classes: Sequence[str], count_max: int | None
-) -> ImageSet:
-    labels: list[int] | None
+def _from_files(
+    folder: Path, files: list[Path], preprocess: Preprocess, classes: Sequence[str] | None, count_max: int | None
+) -> ImageSource:
+    """Files in class folders or with the class in their names; without classes their names and folders say nothing."""
     groups = [file.relative_to(folder).parts[0] for file in files if file.parent != folder]
-    if len(groups) == len(files):
-        files = _take_turns(files, groups)[:count_max]
-        index = _index_of_folders(folder, sorted(set(groups)), classes)
-        labels = [index[file.relative_to(folder).parts[0]] for file in files]
-    elif groups:
+    in_folders = len(groups) == len(files)
+    if groups and not in_folders and classes is not None:
         stray = next(file for file in files if file.parent == folder)
         raise HwsimError(f"{stray}: lies beside class folders (expected every image in a class folder, or none)")
-    else:
-        files = files[:count_max]
+    files = (_take_turns(files, groups) if in_folders else files)[:count_max]
+    labels: list[int] | None = None
+    if classes is not None and in_folders:
+        index = _index_of_folders(folder, sorted(set(groups)), classes)
+        labels = [index[file.relative_to(folder).parts[0]] for file in files]
+    elif classes is not None:
         labels = _labels_of_names(files)
-    return ImageSet(
-        pixels=np.stack([read_image(file, preprocess) for file in files]),
+    return ImageSource(
+        items=files,
+        preprocess=preprocess,
         labels=np.array(labels, np.int64) if labels else None,
         top1_float=None,
         source=str(files[0] if len(files) == 1 else folder),
@@ -170,7 +241,7 @@ def _labels_of_names(files: list[Path]) -> list[int] | None:
     return [int(match[1]) for match in matches if match]
 
 
-def _load_npz(path: Path, preprocess: Preprocess, count_max: int | None) -> ImageSet:
+def _from_npz(path: Path, preprocess: Preprocess, count_max: int | None) -> ImageSource:
     arrays = _read_npz(path)
     if "images" not in arrays:
         raise HwsimError(f"{path}: images is missing (expected uint8 images, found {', '.join(arrays) or 'nothing'})")
@@ -186,8 +257,9 @@ def _load_npz(path: Path, preprocess: Preprocess, count_max: int | None) -> Imag
         raise HwsimError(f"{path}: images must be [n, {wanted}] for this network, not {list(pixels.shape)}")
     if not len(pixels):
         raise HwsimError(f"{path}: images is empty (expected at least one image)")
-    return ImageSet(
-        pixels=pixels[:count_max],
+    return ImageSource(
+        items=pixels[:count_max],
+        preprocess=preprocess,
         labels=_class_array(arrays, "labels", len(pixels), path, count_max),
         top1_float=_class_array(arrays, "top1_float", len(pixels), path, count_max),
         source=str(path),

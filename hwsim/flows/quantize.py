@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwsim.errors import HwsimError
-from hwsim.images import ImageSet, load_images
+from hwsim.flows.quantize_inputs import PixelBatches, calibration_images, images_to_measure
+from hwsim.images import ImageSource
 from hwsim.network import Network, save_network
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from golden.method import MethodConfig
 
-CALIBRATION_POOL = 1024
-"""Calibration images are drawn from this many at most, so that a folder with a million of them is no trouble."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizeOptions:
@@ -29,19 +27,23 @@ class QuantizeOptions:
 
     model: str
     """``fashion_mnist_vit``, or a ``vit_*`` or ``deit_*`` name of timm."""
-    weights: Path
-    """Safetensors file with timm's key names."""
     calib: Path
-    """Folder or ``.npz`` file of calibration images; labels are not used."""
+    """Folder or ``.npz`` file of calibration images, or a shipped set's name; labels are not used."""
     out: Path
     """Folder of the network."""
+    weights: Path | None = None
+    """Safetensors, ``.pth`` or ``.pt`` file with timm's key names."""
+    pretrained: bool = False
+    """Let timm download the weights."""
+    random_weights: int | None = None
+    """Seed of random weights of the real shapes."""
     method: str = "tsptq"
     bits: int = 8
     images: int = 32
     """Calibration images, drawn with the seed."""
     seed: int = 0
     data: Path | None = None
-    """Images to measure on: a folder or an ``.npz`` file, with labels for top-1."""
+    """Images to measure on: a folder, an ``.npz`` file or a shipped set's name, with labels for top-1."""
     crop: float | None = None
     """Share of the resized image that the centre crop keeps; timm's own figure without it."""
     parts: Mapping[str, Any] = field(default_factory=dict)
@@ -71,15 +73,13 @@ def quantize(options: QuantizeOptions, console: Console | None = None) -> Quanti
     config = _check(options)
     try:
         from golden.from_timm import load_model
-        from golden.pipeline import as_pixels, draw
     except ImportError as error:
         raise HwsimError(
             f"quantize needs PyTorch and timm ({error.name} is missing): pip install 'hwsim[golden]'"
         ) from error
-    model = load_model(options.model, options.weights, options.crop)
-    calibration = load_images(options.calib, model.preprocess, model.classes, count_max=CALIBRATION_POOL)
-    data = None if options.data is None else load_images(options.data, model.preprocess, model.classes)
-    drawn = draw(as_pixels(calibration.pixels), options.images, options.seed)
+    model = load_model(options.model, options.weights, options.pretrained, options.crop, options.random_weights)
+    drawn = calibration_images(options.calib, options.images, options.seed, model)
+    data = None if options.data is None else images_to_measure(options.data, model)
     with _progress(console) as progress:
         network, measured = _run(model, drawn, config, data, options, progress)
     save_network(network, options.out)
@@ -107,14 +107,14 @@ def _run(
     model: Any,
     drawn: Any,
     config: MethodConfig,
-    data: ImageSet | None,
+    data: ImageSource | None,
     options: QuantizeOptions,
     progress: Progress,
 ) -> tuple[Network, Any]:
-    from golden.pipeline import as_pixels, measure, quantise, with_figures
+    from golden.pipeline import measure, quantise, with_figures
 
     stages = progress.add_task("calibrating", total=len(model.vit.blocks) + 2)
-    recorded = {"calibration_data": options.calib.name}
+    recorded = {"calibration_data": options.calib.name, "weights": model.weights}
     quantised = quantise(model, drawn, config, _stage(progress, stages), recorded)
     progress.update(stages, completed=len(model.vit.blocks) + 2, description="calibrated")
     if data is None:
@@ -126,7 +126,7 @@ def _run(
     name = "" if options.data is None else options.data.name
     measured = measure(
         quantised,
-        as_pixels(data.pixels),
+        PixelBatches(data),
         labels,
         name,
         lambda mode, done: progress.update(tasks[mode], completed=done),

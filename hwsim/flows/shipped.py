@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Literal
 
 from hwsim.errors import HwsimError
 from hwsim.network import JSON_NAME, Network
@@ -34,8 +35,14 @@ def network_path(name_or_path: str | None) -> Path:
     return own
 
 
+def images_path(data: Path, part: Literal["calib", "test"]) -> Path:
+    """One's own images, or a part of a shipped set by its name, such as ``fashion_mnist``."""
+    shipped = zoo() / data / f"{part}.npz"
+    return shipped if not data.exists() and shipped.is_file() else data
+
+
 def data_path(data: Path | None, network: Network) -> Path:
-    """Images to run on: those given, or the test images of a shipped network.
+    """Images to run on: those given (a path, or the name of a shipped set), or the test images of a shipped network.
 
     Raises
     ------
@@ -43,7 +50,7 @@ def data_path(data: Path | None, network: Network) -> Path:
         If no images were given and the network is not a shipped one.
     """
     if data is not None:
-        return data
+        return images_path(data, "test")
     shipped = network.folder is not None and network.folder.resolve().parent == zoo().resolve()
     name = network.folder.name if network.folder is not None and shipped else network.name
     if name not in SHIPPED_DATA:
