@@ -18,11 +18,12 @@ from golden.observe import RESIDUAL, Boundaries, Observed, join, observe_block, 
 from golden.operands import Normed, fit_gelu, fit_linear, fit_norm, fit_pre_activation, fit_weight
 from golden.parameters import Calibrated, WeightParameters
 from golden.quantizers.base import Quantiser
+from golden.quantizers.channel_scale import ChannelScaleQuantiser
+from golden.quantizers.two_scale import TwoScaleQuantiser
 from golden.residual import calibrate_residual, calibrate_wide
 from golden.search import Target
 from golden.vit import Affine, Block, Vit, patches
 from hwsim.errors import HwsimError
-from hwsim.formats import TwoScale
 
 EDGE_BITS = 8
 """Width of the patch embedding, the classifier and what they read, whatever the width of the blocks."""
@@ -190,8 +191,10 @@ class _Calibration:
         """Exponents and formats chosen, in the order of the blocks."""
         found: dict[str, list[int]] = {}
         for name, quantiser in self.activations.items():
-            if isinstance(quantiser.format, TwoScale):
+            if isinstance(quantiser, TwoScaleQuantiser):
                 found.setdefault(f"{name.rpartition('.')[2]}_exponents", []).append(quantiser.format.exponent)
+            if isinstance(quantiser, ChannelScaleQuantiser):
+                found.setdefault("residual_shifts", []).append(int(quantiser.shifts.max()))
         return {**found, **self.notes}
 
 

@@ -66,7 +66,7 @@ def test_both_residual_rules_calibrate(tiny_model: Model, tiny_images: torch.Ten
     stages: list[str] = []
     calibrated = calibrate(tiny_model.vit, tiny_images[:8], options, stages.append)
     assert len(stages) == len(tiny_model.vit.blocks) + 2
-    assert len(calibrated.notes["residual_exponents"]) == 5
+    assert len(calibrated.notes["residual_shifts"]) == 5
 
 
 def test_figures_count_changes() -> None:
