@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from hwsim.errors import HwsimError
-from hwsim.images import load_images, read_image
+from hwsim.images import load_images, open_images, read_image
 from hwsim.network import Preprocess
 
 GREY = Preprocess(mode="L", size=28, resize=28, interpolation="bicubic")
@@ -96,6 +96,67 @@ def test_class_folders_take_turns(tmp_path: Path) -> None:
     labels = load_images(tmp_path, SMALL, TEN, count_max=5).labels
     assert labels is not None
     assert labels.tolist() == [0, 1, 2, 0, 2]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 9])
+def test_batches_are_all_images_in_their_order(tmp_path: Path, size: int) -> None:
+    for index in range(5):
+        save(tmp_path / f"{index}_a.png", random_image(12, 10, seed=index))
+    images = open_images(tmp_path, SMALL, TEN)
+    batches = list(images.batches(size))
+    assert [len(batch) for batch in batches[:-1]] == [size] * (len(batches) - 1)
+    whole = load_images(tmp_path, SMALL, TEN)
+    assert np.array_equal(np.concatenate(batches), whole.pixels)
+    assert np.array_equal(images.read([3, 1]), whole.pixels[[3, 1]])
+    assert images.labels is not None
+    assert len(images) == len(images.labels) == 5
+
+
+def test_a_large_folder_is_decoded_as_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index in range(6):
+        save(tmp_path / f"{index}_a.png")
+    decoded: list[str] = []
+    monkeypatch.setattr("hwsim.images.read_image", lambda path, p: decoded.append(path.name) or read_image(path, p))
+    images = open_images(tmp_path, SMALL, TEN)
+    images.check_headers()
+    assert decoded == []
+    next(images.batches(2))
+    assert decoded == ["0_a.png", "1_a.png"]
+
+
+def test_headers_are_checked_without_decoding(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("this is text")
+    images = open_images(tmp_path, SMALL, TEN)
+    with pytest.raises(HwsimError, match=r"b\.png: not a readable image"):
+        images.check_headers()
+    assert len(images.read([0])) == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["n01440764/a", "n01443537/a"],
+        ["a", "n01440764/a"],
+        ["0001_a", "b"],
+        ["2023_holiday"],
+    ],
+)
+def test_without_labels_names_do_not_matter(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        save(tmp_path / f"{name}.png")
+    images = open_images(tmp_path, SMALL, TEN, labelled=False)
+    assert images.labels is None
+    assert images.read(range(len(names))).shape == (len(names), 8, 8, 3)
+    with pytest.raises(HwsimError):
+        open_images(tmp_path, SMALL, TEN)
+
+
+def test_without_labels_those_of_an_npz_do_not_matter(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=GOOD, labels=np.array([0, 10]))
+    images = open_images(tmp_path / "a.npz", GREY, TEN, labelled=False)
+    assert images.labels is None
+    assert np.array_equal(next(images.batches(9)), GOOD)
 
 
 def test_npz(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def _run(
     from golden.pipeline import measure, quantise, with_figures
 
     stages = progress.add_task("calibrating", total=len(model.vit.blocks) + 2)
-    recorded = {"calibration_data": options.calib.name, "weights": model.weights}
+    recorded = {"calibration_data": options.calib.name, "float_weights": model.weights}
     quantised = quantise(model, drawn, config, _stage(progress, stages), recorded)
     progress.update(stages, completed=len(model.vit.blocks) + 2, description="calibrated")
     if data is None:
