@@ -1,9 +1,11 @@
-"""O-2SF of TSPTQ-ViT (arXiv 2305.12901), on the residual stream: a static shift for each channel.
+"""A static power-of-two scale for each channel of the residual stream: O-2SF, k-scaled quantisation and PTF.
 
-    value = code * scale * 2**shift[c]          O-2SF: shift 0 or r, one flag a channel
+    value = code * scale * 2**shift[c]          code signed, shift 0..7
 
-Reconstructed: that the ratio is a power of two is inferred; the rule that picks the channels is our decision: each
-takes whichever scale has less error, weighed by sensitivity.
+O-2SF of TSPTQ-ViT (arXiv 2305.12901) has the shifts 0 and r, one flag a channel; that the ratio is a power of two is
+reconstructed. k-scaled quantisation (arXiv 2501.16738, known) has k different shifts, FQ-ViT's power-of-two factor
+(known) the shifts 0 to 3. Our decision: all are symmetric, since the format of the stream has no zero point. How the
+shifts are chosen is in ``golden.quantizers.channel_rules``.
 """
 
 from __future__ import annotations
@@ -14,20 +16,54 @@ import torch
 from torch import Tensor
 
 from golden.quantizers.base import Quantiser
+from hwsim.errors import HwsimError
 from hwsim.formats import ChannelTwoScale
 
-RESIDUAL_SHRINK = tuple(1.05 - 0.025 * i for i in range(19))
-RESIDUAL_EXPONENTS = (1, 2, 3, 4, 5)
+LARGEST_SHIFT = 7
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelScaleQuantiser(Quantiser):
-    """A format, the scale of channels with shift 0, and the flags."""
+    """A width, the scale of channels with shift 0, and the shifts.
 
-    format: ChannelTwoScale
+    Raises
+    ------
+    HwsimError
+        If a shift is larger than 7.
+    """
+
+    bits: int
     scale: float
-    flags: Tensor
-    """bool[D]"""
+    shifts: Tensor
+    """uint8[D]"""
+
+    def __post_init__(self) -> None:
+        if (largest := int(self.shifts.max())) > LARGEST_SHIFT:
+            raise HwsimError(f"channel scales: a shift is {largest}, expected 0 to {LARGEST_SHIFT}")
+
+    @classmethod
+    def two_scales(cls, bits: int, scale: float, exponent: int, flags: Tensor) -> ChannelScaleQuantiser:
+        """O-2SF: channels whose flag is set (bool[D]) have the scale times ``2**exponent``."""
+        return cls(bits=bits, scale=scale, shifts=flags.to(torch.uint8) * exponent)
+
+    @property
+    def format(self) -> ChannelTwoScale:  # type: ignore[override]  # derived here, a field of the other quantisers
+        """The format of the present hardware, which has one shift beside 0.
+
+        Raises
+        ------
+        HwsimError
+            If there are more.
+        """
+        shifts = sorted(set(self.shifts.tolist()) - {0})
+        if len(shifts) > 1:
+            raise HwsimError(f"channel scales: shifts are 0 and {shifts}, expected 0 and one more in integer mode")
+        return ChannelTwoScale(bits=self.bits, exponent=max(shifts, default=0))
+
+    @property
+    def flags(self) -> Tensor:
+        """Channels with a shift, bool[D]."""
+        return self.shifts > 0
 
     @property
     def unit(self) -> float:
@@ -37,53 +73,13 @@ class ChannelScaleQuantiser(Quantiser):
     @property
     def channel_scale(self) -> Tensor:
         """float32[D]"""
-        return self.scale * torch.where(self.flags, 2.0**self.format.exponent, 1.0)
+        return self.scale * (1 << self.shifts.int()).float()
 
     def quantize(self, x: Tensor) -> Tensor:
         """Codes as whole numbers, in the dtype of ``x``; x : float32[..., D]."""
-        return torch.floor(x / self.channel_scale + 0.5).clamp_(self.format.minimum, self.format.maximum)
+        top = 2 ** (self.bits - 1)
+        return torch.floor(x / self.channel_scale + 0.5).clamp_(-top, top - 1)
 
     def dequantize(self, codes: Tensor) -> Tensor:
         """Values of codes."""
         return codes * self.channel_scale
-
-
-def calibrate_channels(x: Tensor, bits: int, sensitivity: Tensor | None = None) -> ChannelScaleQuantiser:
-    """O-2SF: each channel takes whichever of the two scales has less error.
-
-    The coarse scale comes from the tensor's maximum times 0.6 to 1.05, the ratio is 2**r with r in 1 to 5; the
-    pair with the least total error wins. Our decision (the paper's rule is unknown). On DeiT-Tiny's held-out
-    calibration images, with nothing else quantised, the KL to float is 0.0060 without sensitivity and 0.0044 with it.
-
-    Parameters
-    ----------
-    x : float32[rows, D]
-    sensitivity : float32[rows, D], weights of the squared errors; all alike without it
-    """
-    largest = float(x.abs().max())
-    found: dict[float, Tensor] = {}
-
-    def channel_error(scale: float) -> Tensor:
-        if scale not in found:
-            error = (_fake_symmetric(x, scale, bits) - x).square_()
-            found[scale] = (error if sensitivity is None else error.mul_(sensitivity)).sum(0)
-        return found[scale]
-
-    best, best_error = None, torch.inf
-    for shrink in RESIDUAL_SHRINK:
-        coarse = max(largest * shrink / (2 ** (bits - 1) - 0.5), 1e-12)
-        for exponent in RESIDUAL_EXPONENTS:
-            normal = coarse / 2**exponent
-            flags = channel_error(coarse) < channel_error(normal)
-            error = float(torch.where(flags, channel_error(coarse), channel_error(normal)).double().sum())
-            if error < best_error:
-                best_error = error
-                fmt = ChannelTwoScale(bits=bits, exponent=exponent)
-                best = ChannelScaleQuantiser(format=fmt, scale=normal, flags=flags)
-    assert best is not None
-    return best
-
-
-def _fake_symmetric(x: Tensor, scale: float, bits: int) -> Tensor:
-    top = 2 ** (bits - 1)
-    return torch.floor(x / scale + 0.5).clamp_(-top, top - 1).mul_(scale)

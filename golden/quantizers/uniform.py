@@ -52,8 +52,25 @@ def calibrate_symmetric(largest: Tensor, bits: int) -> UniformQuantiser:
 
 def calibrate_asymmetric(smallest: float, largest: float, bits: int) -> UniformQuantiser:
     """Unsigned codes whose range covers ``smallest`` to ``largest`` and zero."""
-    smallest, largest = min(smallest, 0.0), max(largest, 0.0)
-    top = 2**bits - 1
-    scale = max((largest - smallest) / top, SMALLEST_SCALE)
-    zero_point = min(max(round(-smallest / scale), 0), top)
-    return UniformQuantiser(format=Uniform(bits=bits, signed=False, zero_point=zero_point), scale=torch.tensor(scale))
+    ends = torch.tensor([min(smallest, 0.0), max(largest, 0.0)], dtype=torch.float64)
+    scale, zero_point = asymmetric_grid(ends[0], ends[1], bits)
+    zero_code = min(max(int(zero_point), 0), 2**bits - 1)
+    return UniformQuantiser(format=Uniform(bits=bits, signed=False, zero_point=zero_code), scale=scale.float())
+
+
+def asymmetric_grid(smallest: Tensor, largest: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """Scale and zero point of unsigned codes from ``smallest`` to ``largest``, whichever side of zero that is.
+
+    ``scale = (largest - smallest) / (2**b - 1)``, ``zero_point = round(-smallest / scale)``: known (code of FQ-ViT and
+    RepQ-ViT).
+
+    Parameters
+    ----------
+    smallest, largest : float64[...]
+
+    Returns
+    -------
+    scale, zero_point : float64[...], the zero point a whole number, beyond the codes where the range leaves out zero
+    """
+    scale = ((largest - smallest) / (2**bits - 1)).clamp_min(SMALLEST_SCALE)
+    return scale, torch.round(-smallest / scale)

@@ -1,52 +1,69 @@
-"""O-2SF: which channels take the coarse scale."""
+"""Channel scales: codes against the oracle, the format that they need."""
 
 from __future__ import annotations
+
+from fractions import Fraction
 
 import pytest
 import torch
 
-from golden.quantizers import channel_scale
 from golden.quantizers.channel_scale import ChannelScaleQuantiser
+from hwsim.errors import HwsimError
 from hwsim.formats import ChannelTwoScale
+from tests import oracle
 
 
-def lively_rows() -> torch.Tensor:
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(400, 16, generator=generator)
-    x[:, [2, 9]] *= 12
-    return x
+def quantiser(shifts: list[int], bits: int = 8, scale: float = 2.0**-5) -> ChannelScaleQuantiser:
+    return ChannelScaleQuantiser(bits=bits, scale=scale, shifts=torch.tensor(shifts, dtype=torch.uint8))
 
 
-def test_channels_that_stand_out_are_flagged() -> None:
-    p = channel_scale.calibrate_channels(lively_rows(), bits=8)
-    assert p.flags.nonzero().flatten().tolist() == [2, 9]
-    assert p.format.exponent in channel_scale.RESIDUAL_EXPONENTS
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_codes_equal_the_oracle_for_every_shift(bits: int) -> None:
+    p = quantiser(list(range(8)), bits)
+    x = torch.arange(-2100, 2100)[:, None] / 256 * 2.0 ** torch.arange(8)
+    fmt = ChannelTwoScale(bits=bits, exponent=0)
+    codes = p.quantize(x)
+    for shift in range(8):
+        step = Fraction(2**shift, 32)
+        expected = [oracle.encode_uniform(Fraction(v), step, 0, *oracle.code_range(fmt)) for v in x[:, shift].tolist()]
+        assert codes[:, shift].tolist() == expected
+        assert p.dequantize(codes)[:, shift].tolist() == [float(code * step) for code in expected]
 
 
-def test_each_channel_takes_the_scale_with_less_error() -> None:
-    x = lively_rows()
-    p = channel_scale.calibrate_channels(x, bits=8)
-    chosen = (p.fake_quantize(x) - x).square().sum(0)
-    for channel in range(16):
-        flags = p.flags.clone()
-        flags[channel] ^= True
-        other = ChannelScaleQuantiser(format=p.format, scale=p.scale, flags=flags)
-        error = (other.fake_quantize(x) - x).square().sum(0)
-        assert chosen[channel] <= error[channel]
+@pytest.mark.parametrize("exponent", [1, 3, 7])
+def test_two_scales_decode_as_the_format_says(exponent: int) -> None:
+    flags = torch.tensor([False, True, False, True])
+    p = ChannelScaleQuantiser.two_scales(8, 0.25, exponent, flags)
+    assert p.format == ChannelTwoScale(bits=8, exponent=exponent)
+    assert torch.equal(p.flags, flags)
+    assert p.shifts.dtype == torch.uint8
+    assert p.unit == 0.25
+    for code in range(-128, 128):
+        terms = [oracle.term_value(oracle.decode(code, p.format, flag)) for flag in flags.tolist()]
+        assert p.dequantize(torch.full((4,), float(code))).tolist() == [term * p.unit for term in terms]
 
 
-def test_sensitivity_decides_what_counts() -> None:
-    x = lively_rows()
-    indifferent = torch.ones_like(x)
-    indifferent[:, [2, 9]] = 0
-    plain, weighed = channel_scale.calibrate_channels(x, 8), channel_scale.calibrate_channels(x, 8, indifferent)
-    assert weighed.scale < plain.scale or weighed.scale == pytest.approx(plain.scale)
-    both = [(p.fake_quantize(x) - x).square() for p in (plain, weighed)]
-    assert (both[1] * indifferent).sum() <= (both[0] * indifferent).sum()
+def test_one_shift_for_every_channel_is_a_format_too() -> None:
+    p = quantiser([2, 2])
+    assert p.format == ChannelTwoScale(bits=8, exponent=2)
+    assert p.flags.all()
 
 
-def test_without_flags_it_is_plain_uniform() -> None:
-    fmt = ChannelTwoScale(bits=8, exponent=3)
-    p = ChannelScaleQuantiser(format=fmt, scale=0.05, flags=torch.zeros(16, dtype=torch.bool))
-    x = lively_rows()
+def test_without_shifts_it_is_plain_uniform() -> None:
+    p = quantiser([0] * 16, scale=0.05)
+    x = torch.randn(400, 16, generator=torch.Generator().manual_seed(1)) * 5
     assert torch.equal(p.quantize(x), torch.floor(x / 0.05 + 0.5).clamp(-128, 127))
+    assert p.format == ChannelTwoScale(bits=8, exponent=0)
+    assert not p.flags.any()
+
+
+def test_three_scales_have_no_format_but_paper_mode() -> None:
+    p = quantiser([0, 1, 3])
+    with pytest.raises(HwsimError, match=r"shifts are 0 and \[1, 3\], expected 0 and one more in integer mode"):
+        _ = p.format
+    assert p.fake_quantize(torch.tensor([[1.0, 1.0, 1.0]])).tolist() == [[1.0, 1.0, 1.0]]
+
+
+def test_a_shift_beyond_seven_is_refused() -> None:
+    with pytest.raises(HwsimError, match="a shift is 8, expected 0 to 7"):
+        quantiser([0, 8])
