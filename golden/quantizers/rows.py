@@ -101,7 +101,8 @@ def calibrate_rows(x: Tensor, bits: int, threshold: float | None, rule: str = "p
     """Scale and zero point of each token over images and channels, outliers set to zero first.
 
     Known (ADFQ-ViT's code): asymmetric codes, percentile-MSE. Our decision: the exponent is the largest at which an
-    outlier twice as large as any here fits 16 bits, and no scale is so small that one would not fit at exponent 0.
+    outlier twice as large as any here, or as the threshold, fits 16 bits, and no scale is so small that it would not
+    fit at exponent 0.
 
     Parameters
     ----------
@@ -120,10 +121,10 @@ def calibrate_rows(x: Tensor, bits: int, threshold: float | None, rule: str = "p
     zero_points = grid.zero_point.to(torch.int64)
     if threshold is None:
         return RowQuantiser(format=fmt, scales=grid.scale, zero_points=zero_points, threshold=None)
-    smallest = (x - inlier).abs().amax((0, 2)) * HEADROOM / (OUTLIER_LIMIT - 1)
+    largest = (x - inlier).abs().amax((0, 2)).clamp_min(threshold)
+    smallest = largest * HEADROOM / (OUTLIER_LIMIT - 1)
     scales = torch.maximum(grid.scale, smallest)
-    room = float((scales / smallest).min())
-    exponent = min(int(math.log2(room)), LARGEST_EXPONENT) if math.isfinite(room) else 0
+    exponent = min(int(math.log2(float((scales / smallest).min()))), LARGEST_EXPONENT)
     fmt = fmt.model_copy(update={"exponent": exponent})
     return RowQuantiser(format=fmt, scales=scales, zero_points=zero_points, threshold=threshold)
 

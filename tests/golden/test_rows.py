@@ -131,6 +131,16 @@ def test_the_exponent_is_the_largest_with_room_for_outliers() -> None:
     assert found[1.0] > found[2.0] > found[4.0] > found[1000.0] == 0
 
 
+def test_where_no_outlier_was_seen_there_is_room_for_one() -> None:
+    x = norm_outputs()
+    p = rows.calibrate_rows(x, 4, 1000.0)
+    assert p.share_of_outliers(x) == 0
+    room = p.scales.min() * 2.0 ** (15 - p.format.exponent)
+    assert rows.HEADROOM * 1000 <= room < 2 * rows.HEADROOM * 1000
+    loud = torch.full((TOKENS, 1), 1900.0)
+    assert torch.allclose(p.fake_quantize_integer(loud), loud, atol=float(p.scales.max()))
+
+
 def test_a_row_of_zeros_and_one_outlier_keeps_the_outlier() -> None:
     x = torch.zeros(2, 2, 4)
     x[0, 0, 0] = 50.0
@@ -160,7 +170,7 @@ def test_the_scale_of_a_row_factors_out_of_a_product() -> None:
     assert torch.equal(ops.product(terms, weight) * units[:, None], values @ weight.T)
 
 
-@pytest.mark.parametrize("threshold", [None, THRESHOLD])
+@pytest.mark.parametrize("threshold", [None, THRESHOLD, 40.0])
 def test_integer_rows_equal_the_codes_within_the_rounding_of_v(threshold: float | None) -> None:
     x = norm_outputs()
     p = rows.calibrate_rows(x, 4, threshold)
