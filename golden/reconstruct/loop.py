@@ -23,7 +23,6 @@ from golden.reconstruct.checkpoint import Checkpoints, fingerprint
 from golden.reconstruct.config import ReconstructionConfig
 from golden.reconstruct.optimise import Learnt, Student, optimise
 from golden.reconstruct.streams import Streams
-from golden.vit import Vit
 from hwsim.errors import HwsimError
 
 Report = Callable[[str], None]
@@ -31,7 +30,6 @@ Report = Callable[[str], None]
 
 def reconstruct(
     calibrated: Calibrated,
-    vit: Vit,
     images: Tensor,
     config: ReconstructionConfig,
     report: Report,
@@ -41,8 +39,8 @@ def reconstruct(
 
     Parameters
     ----------
-    calibrated : the scales stay, but for the learnt steps; the codes of the blocks' weights change
-    vit : the float network whose weights were calibrated
+    calibrated : the scales stay, but for the learnt steps; the codes of the blocks' weights change; its ``vit`` is
+        the float network
     images : uint8[n, H, W, C], on the device of the network; the first ``config.images`` are used
     report : called with a sentence after each module: the output's squared error over the target's square
     checkpoint : folder of one file a module, from which a later run continues to the same bits; None: none
@@ -57,24 +55,24 @@ def reconstruct(
     if config.iterations == 0:
         return calibrated
     images = images[: config.images]
-    key = fingerprint(config, calibrated.bits, calibrated.weights, calibrated.activations, vit, images)
+    key = fingerprint(config, calibrated.bits, calibrated.weights, calibrated.activations, calibrated.vit, images)
     checkpoints = Checkpoints(checkpoint, key, report)
-    order, model = branches(vit), PaperModel(vit, calibrated)
-    streams = Streams(vit, model, images)
+    order, model = branches(calibrated.vit), PaperModel(calibrated)
+    streams = Streams(calibrated.vit, model, images)
     for position, branch in enumerate(order):
         example = streams.example(branch, config)
         before = streams.quantised_output(branch, model)
         learnt = _load(checkpoints, branch, calibrated, images.device)
         if learnt is None:
             generator = torch.Generator(images.device).manual_seed(config.seed * len(order) + position)
-            learnt = optimise(Student(branch, vit, calibrated, config), example, config, generator)
+            learnt = optimise(Student(branch, calibrated, config), example, config, generator)
             _save(checkpoints, branch, learnt)
         calibrated = replace(
             calibrated,
             weights=calibrated.weights | learnt.weights,
             activations=calibrated.activations | learnt.quantisers,
         )
-        model = PaperModel(vit, calibrated)
+        model = PaperModel(calibrated)
         after = streams.quantised_output(branch, model)
         errors = [_relative_error(output, example.target) for output in (before, after)]
         report(f"{branch.name}: output error {errors[0]:.4f} with nearest rounding, {errors[1]:.4f} reconstructed")

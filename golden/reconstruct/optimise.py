@@ -27,7 +27,6 @@ from golden.reconstruct.losses import (
 )
 from golden.reconstruct.straight_through import FixedQuantiser, LearntStepQuantiser
 from golden.reconstruct.streams import Example
-from golden.vit import Vit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +42,11 @@ class Learnt:
 class Student:
     """A module with soft rounding and with quantisers that have a gradient."""
 
-    def __init__(self, branch: Branch, vit: Vit, calibrated: Calibrated, config: ReconstructionConfig) -> None:
-        self.branch, self.vit = branch, vit
+    def __init__(self, branch: Branch, calibrated: Calibrated, config: ReconstructionConfig) -> None:
+        self.branch, self.vit = branch, calibrated.vit
         self.rounding = {
             layer: SoftRounding(
-                branch.weight(vit, layer), calibrated.weights[branch.layer_name(layer)].scale, calibrated.bits
+                branch.weight(self.vit, layer), calibrated.weights[branch.layer_name(layer)].scale, calibrated.bits
             )
             for layer in branch.layers
         }

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from golden.calibrate import CalibrationOptions, calibrate
+from golden.calibrate import calibrate
 from golden.from_timm import Model
+from golden.method import method_config
 from golden.parameters import Calibrated, WeightParameters
 from golden.quantizers.uniform import UniformQuantiser
 from golden.reconstruct import loop
 from golden.reconstruct.checkpoint import Checkpoints, fingerprint
 from golden.reconstruct.config import ReconstructionConfig
-from golden.vit import Vit
 
 CONFIG = ReconstructionConfig(iterations=6, images=16, batch=4)
 MODULES = ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn", "blocks.1.mlp"]
@@ -27,8 +27,8 @@ MODULES = ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn", "blocks.1.mlp"]
 class Run:
     """A reconstruction of the tiny network that counts the modules it has to optimise."""
 
-    def __init__(self, vit: Vit, low: Calibrated, images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.vit, self.low, self.images = vit, low, images
+    def __init__(self, low: Calibrated, images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.low, self.images = low, images
         self.optimised: list[str] = []
         self.reports: list[str] = []
         self.fail_at: str | None = None
@@ -45,17 +45,17 @@ class Run:
     def __call__(self, folder: Path | None, config: ReconstructionConfig = CONFIG) -> Calibrated:
         self.optimised.clear()
         self.reports.clear()
-        return loop.reconstruct(self.low, self.vit, self.images, config, self.reports.append, folder)
+        return loop.reconstruct(self.low, self.images, config, self.reports.append, folder)
 
 
 @pytest.fixture(scope="module")
 def low(tiny_model: Model, tiny_images: Tensor) -> Calibrated:
-    return calibrate(tiny_model.vit, tiny_images[:16], CalibrationOptions(bits=4), lambda _: None)
+    return calibrate(tiny_model.vit, tiny_images[:16], method_config("tsptq", 4), lambda _: None)
 
 
 @pytest.fixture
-def run(tiny_model: Model, low: Calibrated, tiny_images: Tensor, monkeypatch: pytest.MonkeyPatch) -> Run:
-    return Run(tiny_model.vit, low, tiny_images[:16], monkeypatch)
+def run(low: Calibrated, tiny_images: Tensor, monkeypatch: pytest.MonkeyPatch) -> Run:
+    return Run(low, tiny_images[:16], monkeypatch)
 
 
 def assert_same(a: Calibrated, b: Calibrated) -> None:
@@ -98,7 +98,8 @@ def test_files_of_another_run_are_not_used(run: Run, tmp_path: Path, what: str) 
         assert isinstance(quantiser, UniformQuantiser)
         run.low = replace(run.low, activations={**run.low.activations, "norm": quantiser.scaled(2.0)})
     if what == "vit":
-        run.vit = replace(run.vit, class_token=run.vit.class_token + 1)
+        vit = replace(run.low.vit, class_token=run.low.vit.class_token + 1)
+        run.low = replace(run.low, vit=vit)
     if what == "images":
         run.images = run.images.flip(0)
     found = run(tmp_path, config)
