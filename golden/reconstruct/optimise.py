@@ -55,7 +55,7 @@ class Student:
         for name in branch.tensors:
             quantiser = calibrated.activations.get(name)
             if config.learn_steps and name in branch.inputs and isinstance(quantiser, UniformQuantiser):
-                self.learnt[name] = LearntStepQuantiser(quantiser)
+                self.learnt[name] = LearntStepQuantiser(quantiser, self.vit.position.device)
             elif quantiser is not None:
                 self.fixed[name] = FixedQuantiser(quantiser)
 

@@ -72,11 +72,11 @@ class FixedQuantiser:
 
 
 class LearntStepQuantiser:
-    """A uniform quantiser whose scale is learnt."""
+    """A uniform quantiser whose scale is learnt, on the device of the tensors that it will see."""
 
-    def __init__(self, quantiser: UniformQuantiser) -> None:
+    def __init__(self, quantiser: UniformQuantiser, device: torch.device) -> None:
         self.quantiser = quantiser
-        self.scale = quantiser.scale.detach().clone().requires_grad_()
+        self.scale = quantiser.scale.detach().clone().to(device).requires_grad_()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Fake-quantise; x : float32[B, ...]."""

@@ -20,7 +20,7 @@ from golden.reconstruct.config import ReconstructionConfig
 from golden.reconstruct.loop import reconstruct
 from golden.reconstruct.losses import output_error
 from golden.reconstruct.optimise import Student, optimise
-from golden.reconstruct.streams import Streams
+from golden.reconstruct.streams import Example, Streams
 from golden.vit import Vit, forward
 from hwsim.errors import HwsimError
 
@@ -103,6 +103,22 @@ def test_the_hardened_module_has_less_error_than_nearest_rounding(
     )
     nearest, found = (output_error(streams.quantised_output(branch, m), example.target) for m in (model, after))
     assert found < 0.9 * nearest
+
+
+@pytest.mark.parametrize(("float_share", "unread"), [(1.0, "stream"), (0.0, "float_input")])
+def test_the_float_share_says_which_input_is_read(
+    low: Calibrated, tiny_images: Tensor, float_share: float, unread: str
+) -> None:
+    branch, config = Branch(0, "mlp"), SHORT.model_copy(update={"float_share": float_share})
+    streams = Streams(low.vit, PaperModel(low), tiny_images[:8])
+    example = streams.example(branch, config)
+    other = replace(example, **{unread: torch.zeros_like(example.stream)})
+
+    def codes(seen: Example) -> list[Tensor]:
+        learnt = optimise(Student(branch, low, config), seen, config, torch.Generator().manual_seed(0))
+        return [found.codes for found in learnt.weights.values()]
+
+    assert all(torch.equal(a, b) for a, b in zip(codes(example), codes(other), strict=True))
 
 
 def test_each_report_names_its_module_and_falls(long_run: Long) -> None:

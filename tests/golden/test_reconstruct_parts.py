@@ -121,7 +121,7 @@ def test_the_gradient_of_a_learnt_step_is_that_of_the_straight_through_estimator
     quantiser = UniformQuantiser(format=Uniform(bits=4, signed=False, zero_point=zero_point), scale=torch.tensor(scale))
     x = torch.randn(3, 7, generator=torch.Generator().manual_seed(4)).requires_grad_()
     towards = torch.randn(3, 7, generator=torch.Generator().manual_seed(5))
-    learnt = LearntStepQuantiser(quantiser)
+    learnt = LearntStepQuantiser(quantiser, x.device)
     found = learnt(x)
     assert torch.equal(found, quantiser.fake_quantize(x.detach()))
     found_gradients = torch.autograd.grad((found * towards).sum(), (x, learnt.scale))
@@ -136,7 +136,7 @@ def test_the_gradient_of_a_learnt_step_is_that_of_the_straight_through_estimator
 
 
 def test_a_learnt_step_stays_positive() -> None:
-    learnt = LearntStepQuantiser(calibrate_asymmetric(-1.0, 2.0, 4))
+    learnt = LearntStepQuantiser(calibrate_asymmetric(-1.0, 2.0, 4), torch.device("cpu"))
     with torch.no_grad():
         learnt.scale.fill_(-1.0)
     learnt.keep_positive()
