@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from golden.reconstruct.config import ReconstructionConfig
 from hwsim.errors import HwsimError, describe_validation_error
 
 MethodName = Literal["tsptq", "adfq", "dopq", "minmax", "percentile", "omse", "ptq4vit", "fqvit", "repq"]
@@ -21,21 +22,6 @@ Softmax = Literal["uniform", "two_scale", "twin", "log2", "log_sqrt2", "tanq_a",
 Gelu = Literal["uniform", "two_scale", "sign_split", "shift_log2", "shift_log_sqrt2"]
 ChannelRule = Literal["sensitivity", "mse", "kmeans", "threshold", "prefix"]
 BITS_MIN, BITS_MAX = 3, 8
-
-
-class Reconstruction(BaseModel):
-    """How weights are rounded after calibration (AdaRound, QDrop mixing, ADFQ-ViT's attention term)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    iterations: int = Field(default=0, ge=0, le=100_000)
-    """Steps of each module; 0: nearest rounding, no reconstruction."""
-    images: int = Field(default=128, ge=1)
-    batch: int = Field(default=16, ge=1)
-    attention_weight: float = Field(default=0.0, ge=0)
-    """1 / lambda of the attention term; 0: without it."""
-    attention_axis: Literal["heads", "keys"] = "keys"
-    """The axis of the attention term's softmax; the released code of ADFQ-ViT takes the heads."""
 
 
 class MethodConfig(BaseModel):
@@ -77,7 +63,8 @@ class MethodConfig(BaseModel):
     """Search 100 factors from 0.01 to 1.2 at 8 bits too, as PTQ4ViT does, instead of 13 from 0.8 to 1.04."""
     rounds: int = Field(default=2, ge=1, le=10)
     """Turns of weight and input search."""
-    reconstruction: Reconstruction = Reconstruction()
+    reconstruction: ReconstructionConfig | None = None
+    """How weights are rounded after calibration; to the nearest without it."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> MethodConfig:
@@ -96,8 +83,6 @@ class MethodConfig(BaseModel):
             raise ValueError(f"residual = channel_scale needs a channel_rule: {', '.join(get_args(ChannelRule))}")
         if self.norm == "row" and self.fold in ("mean", "median"):
             raise ValueError(f"fold = {self.fold} makes one scale of many, which norm = row does not have")
-        if self.reconstruction.iterations == 0 and self.reconstruction.attention_weight:
-            raise ValueError("reconstruction.attention_weight applies only where reconstruction.iterations is not 0")
         return self
 
 
@@ -132,6 +117,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "softmax": "log_sqrt2", "softmax_scale": "search",
     },
 }  # fmt: skip
+RECONSTRUCTION: Mapping[str, Mapping[str, Any]] = {"adfq": {"attention_weight": 10.0}}
+"""What a method's reconstruction has of its own (known: ADFQ-ViT's attention term)."""
 LOW_WIDTH: Mapping[str, Mapping[str, Any]] = {"adfq": {"gelu": "shift_log_sqrt2"}}
 """What changes at 4 bits and below: the logarithm wins there, and only there (measured, docs/accuracy.md)."""
 LOW_WIDTH_BITS = 4
@@ -142,7 +129,7 @@ def method_config(method: str, bits: int, parts: Mapping[str, Any] | None = None
 
     Parameters
     ----------
-    parts : values by key, ``reconstruction.iterations`` for one of a group
+    parts : values by key, ``reconstruction.iterations`` for one of a group; ``reconstruction = True`` for its defaults
 
     Raises
     ------
@@ -156,8 +143,11 @@ def method_config(method: str, bits: int, parts: Mapping[str, Any] | None = None
         chosen |= LOW_WIDTH.get(method, {})
     for key, value in (parts or {}).items():
         group, _, rest = key.partition(".")
-        if rest:
-            chosen[group] = {**chosen.get(group, {}), rest: value}
+        if key == "reconstruction" and isinstance(value, bool):
+            chosen[key] = {**RECONSTRUCTION.get(method, {})} if value else None
+        elif rest:
+            before = chosen.get(group) or (RECONSTRUCTION.get(method, {}) if group == "reconstruction" else {})
+            chosen[group] = {**before, rest: value}
         else:
             chosen[key] = value
     try:

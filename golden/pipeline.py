@@ -6,11 +6,13 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from golden.augment import enough_images
 from golden.calibrate import calibrate
 from golden.export import export
 from golden.from_timm import Model
@@ -19,6 +21,7 @@ from golden.measure import Figures, Images, compare, predict
 from golden.method import MethodConfig
 from golden.paper import PaperModel
 from golden.parameters import Calibrated
+from golden.reconstruct.loop import reconstruct
 from golden.vit import forward
 from hwsim.network import Network, Origin
 
@@ -33,6 +36,16 @@ class Quantised:
     model: Model
     calibrated: Calibrated
     network: Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """What reconstruction takes beside the method's parts."""
+
+    images: Tensor
+    """uint8[n, H, W, C]; crops of them stand in where the method asks for more."""
+    checkpoint: Path | None = None
+    """Folder of one file a module, from which a later run goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +66,22 @@ def quantise(
     config: MethodConfig,
     report: Callable[[str], None],
     recorded: dict[str, object] | None = None,
+    reconstruction: Reconstruction | None = None,
 ) -> Quantised:
-    """Calibrate on every image given and export.
+    """Calibrate on every image given, reconstruct where the method says so, and export.
 
     Parameters
     ----------
     images : uint8[n, H, W, C]
     report : called with the name of each stage
     recorded : what else the network shall say about how it was made
+    reconstruction : more images and a place for checkpoints; without it the calibration images and none
     """
     calibrated = calibrate(model.vit, images, config, report)
+    if config.reconstruction is not None:
+        more = reconstruction or Reconstruction(images=images)
+        pool = enough_images(more.images, config.reconstruction.images, config.seed)
+        calibrated = reconstruct(calibrated, pool, config.reconstruction, report, more.checkpoint)
     chosen = config.model_dump(exclude={"method", "bits", "seed"})
     origin = Origin(
         model=model.name,
