@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwsim.errors import HwsimError
-from hwsim.flows.quantize_inputs import PixelBatches, calibration_images, images_to_measure
+from hwsim.flows.quantize_inputs import PixelBatches, available_images, calibration_images, images_to_measure
 from hwsim.images import ImageSource
 from hwsim.network import Network, save_network
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from golden.method import MethodConfig
+
+CHECKPOINTS = "reconstruction"
+"""Folder in that of the network, of one file for each module that has been reconstructed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +114,16 @@ def _run(
     options: QuantizeOptions,
     progress: Progress,
 ) -> tuple[Network, Any]:
-    from golden.pipeline import measure, quantise, with_figures
+    from golden.pipeline import Reconstruction, measure, quantise, with_figures
 
-    stages = progress.add_task("calibrating", total=len(model.vit.blocks) + 2)
+    learnt = None
+    if config.reconstruction is not None:
+        pool = available_images(options.calib, config.reconstruction.images, options.seed, model)
+        learnt = Reconstruction(images=pool, checkpoint=options.out / CHECKPOINTS)
+    stages = progress.add_task("calibrating", total=_stages(model, config))
     recorded = {"calibration_data": options.calib.name, "float_weights": model.weights}
-    quantised = quantise(model, drawn, config, _stage(progress, stages), recorded)
-    progress.update(stages, completed=len(model.vit.blocks) + 2, description="calibrated")
+    quantised = quantise(model, drawn, config, _stage(progress, stages), recorded, learnt)
+    progress.update(stages, completed=_stages(model, config), description="calibrated")
     if data is None:
         return quantised.network, None
     import torch
@@ -132,6 +139,12 @@ def _run(
         lambda mode, done: progress.update(tasks[mode], completed=done),
     )
     return with_figures(quantised.network, measured), measured
+
+
+def _stages(model: Any, config: MethodConfig) -> int:
+    """Reports of a calibration: the blocks, what is before and behind them, and two modules of each block."""
+    blocks = len(model.vit.blocks)
+    return blocks + 2 + (2 * blocks if config.reconstruction is not None else 0)
 
 
 def _stage(progress: Progress, task: Any) -> Callable[[str], None]:

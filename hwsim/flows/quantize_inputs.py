@@ -51,13 +51,23 @@ def calibration_images(path: Path, count: int, seed: int, model: Model) -> Tenso
     HwsimError
         If there are no images, too few of them, or one that was drawn cannot be read.
     """
+    found = open_images(images_path(path, "calib"), model.preprocess, model.classes, labelled=False)
+    if len(found) < count:
+        raise HwsimError(f"{path}: has {len(found)} images, but --images asks for {count} to calibrate with")
+    return _draw(found, count, seed)
+
+
+def available_images(path: Path, count: int, seed: int, model: Model) -> Tensor:
+    """Draw images for the reconstruction, all there are where that is fewer: uint8[at most count, H, W, C]."""
+    found = open_images(images_path(path, "calib"), model.preprocess, model.classes, labelled=False)
+    return _draw(found, min(count, len(found)), seed)
+
+
+def _draw(found: ImageSource, count: int, seed: int) -> Tensor:
     import torch
 
     from golden.pipeline import as_pixels, draw
 
-    found = open_images(images_path(path, "calib"), model.preprocess, model.classes, labelled=False)
-    if len(found) < count:
-        raise HwsimError(f"{path}: has {len(found)} images, but --images asks for {count} to calibrate with")
     drawn = draw(torch.arange(len(found)), count, seed).tolist()
     pixels: Tensor = as_pixels(found.read(drawn))
     return pixels
