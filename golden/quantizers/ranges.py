@@ -82,8 +82,6 @@ def asymmetric(found: Range, bits: int, covers_zero: bool = True) -> UniformGrid
     if covers_zero:
         low, high = low.clamp_max(0), high.clamp_min(0)
     scale, zero_point = asymmetric_grid(low, high, bits)
-    if covers_zero:
-        zero_point = zero_point.clamp(0, 2**bits - 1)
     return UniformGrid(bits=bits, signed=False, scale=scale.float(), zero_point=zero_point.float())
 
 

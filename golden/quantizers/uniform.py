@@ -54,8 +54,8 @@ def calibrate_asymmetric(smallest: float, largest: float, bits: int) -> UniformQ
     """Unsigned codes whose range covers ``smallest`` to ``largest`` and zero."""
     ends = torch.tensor([min(smallest, 0.0), max(largest, 0.0)], dtype=torch.float64)
     scale, zero_point = asymmetric_grid(ends[0], ends[1], bits)
-    zero_code = min(max(int(zero_point), 0), 2**bits - 1)
-    return UniformQuantiser(format=Uniform(bits=bits, signed=False, zero_point=zero_code), scale=scale.float())
+    fmt = Uniform(bits=bits, signed=False, zero_point=int(zero_point))
+    return UniformQuantiser(format=fmt, scale=scale.float())
 
 
 def asymmetric_grid(smallest: Tensor, largest: Tensor, bits: int) -> tuple[Tensor, Tensor]:
