@@ -25,8 +25,27 @@ def quantize_command(
     random_weights: Annotated[
         int | None, typer.Option(metavar="SEED", min=0, help="Random weights of the real shapes, to try things out.")
     ] = None,
-    method: Annotated[str, typer.Option(metavar="tsptq", help="How to quantise.")] = "tsptq",
-    bits: Annotated[int, typer.Option(metavar="4..8", help="Bits of weights and activations.")] = 8,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(("tsptq", "adfq", "dopq", "minmax", "percentile", "omse", "ptq4vit", "fqvit", "repq")),
+            help="Whose choices to begin with.",
+            show_default="tsptq",
+        ),
+    ] = None,
+    bits: Annotated[
+        int | None, typer.Option(metavar="3..8", help="Bits of weights and activations.", show_default="8")
+    ] = None,
+    parts: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PART=VALUE", help="Change a part of the method; may be repeated."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML file of parts, method and bits among them.")
+    ] = None,
+    reconstruct: Annotated[
+        bool, typer.Option("--reconstruct", help="Learn how weights are rounded (AdaRound; minutes to an hour).")
+    ] = False,
     images: Annotated[int, typer.Option(help="Calibration images, drawn with the seed.")] = 32,
     seed: Annotated[int, typer.Option(help="Seed of the draw and of the calibration.")] = 0,
     data: Annotated[
@@ -38,11 +57,13 @@ def quantize_command(
     ] = None,
 ) -> None:
     """Quantise a vision transformer of timm into an integer network (needs the extra 'golden': PyTorch and timm)."""
+    from hwsim.flows.method_options import choose_method
     from hwsim.flows.quantize import QuantizeOptions, quantize
 
+    chosen = choose_method(method, bits, config, parts or (), reconstruct)
     quantize(
         QuantizeOptions(
             model=model, calib=calib, out=out, weights=weights, pretrained=pretrained, random_weights=random_weights,
-            method=method, bits=bits, images=images, seed=seed, data=data, crop=crop,
+            method=chosen.method, bits=chosen.bits, parts=chosen.parts, images=images, seed=seed, data=data, crop=crop,
         )
     )  # fmt: skip
