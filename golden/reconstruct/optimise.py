@@ -96,8 +96,12 @@ class Student:
         )
 
 
+@torch.enable_grad()
 def optimise(student: Student, example: Example, config: ReconstructionConfig, generator: torch.Generator) -> Learnt:
-    """Learn the rounding and the steps of one module; the generator is on the device of the example."""
+    """Learn the rounding and the steps of one module, also where a caller has switched gradients off.
+
+    generator : on the device of the example
+    """
     rounding = torch.optim.Adam(
         [soft.variable for soft in student.rounding.values()], lr=config.effective_rounding_rate
     )

@@ -192,6 +192,12 @@ def test_a_seed_decides_every_bit(low: Calibrated, tiny_images: Tensor) -> None:
     assert same(short_run(low, tiny_images), short_run(low, tiny_images))
 
 
+def test_it_runs_where_gradients_are_off(low: Calibrated, tiny_images: Tensor) -> None:
+    with torch.no_grad():
+        found = short_run(low, tiny_images)
+    assert same(found, short_run(low, tiny_images))
+
+
 def test_the_first_images_are_used(low: Calibrated, tiny_images: Tensor) -> None:
     assert same(short_run(low, tiny_images), short_run(low, tiny_images[:16]))
 
