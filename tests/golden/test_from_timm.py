@@ -94,6 +94,9 @@ def test_random_weights_are_lively() -> None:
     logits = forward(model.vit, smooth_images(model.vit, 16), tap)
     assert len(set(logits.argmax(1).tolist())) >= 3
     assert all(0.5 < entropy < 3.5 for entropy in entropies)  # uniform attention to 50 tokens: 3.9
+    channels = model.vit.blocks[0].fc2.weight.std(1)
+    assert channels.argmax() == 3
+    assert channels[3] > 5 * channels.median()
     again, other = (load_model(FASHION_MNIST_VIT, random_seed=seed).vit.head.weight for seed in (0, 1))
     assert torch.equal(model.vit.head.weight, again)
     assert not torch.equal(model.vit.head.weight, other)
@@ -105,6 +108,7 @@ def test_fashion_mnist_has_its_weights() -> None:
     assert model.preprocess.model_dump() == {"mode": "L", "size": 28, "resize": 28, "interpolation": "bicubic"}
     assert len(model.classes) == 10
     assert model.weights == "float.safetensors"
+    assert load_model(FASHION_MNIST_VIT, crop=0.875).preprocess.resize == 32
 
 
 @pytest.mark.parametrize(
@@ -189,6 +193,9 @@ def test_pretrained_weights_come_from_timm(monkeypatch: pytest.MonkeyPatch) -> N
     model = load_model(name, pretrained=True)
     assert model.weights == "timm's vit_tiny_patch16_224.augreg_in21k_ft_in1k"
     assert torch.equal(model.vit.head.weight, downloaded.head.weight)
+    torch.nn.init.constant_(downloaded.head.bias, torch.nan)
+    with pytest.raises(HwsimError, match=r"vit_tiny_patch16_224: head\.bias: 1000 of 1000 values are not finite"):
+        load_model(name, pretrained=True)
 
 
 def test_pretrained_weights_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
