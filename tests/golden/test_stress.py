@@ -57,13 +57,13 @@ def test_float_function_stays_the_same(config: StressConfig, tiny_model: Model, 
 
 
 def test_norm_factors_are_those_asked_for(tiny_model: Model, tiny_images: Tensor) -> None:
-    config = StressConfig(norm_outliers=2, norm_strength=16, residual_strength=0)
+    config = StressConfig(norm_outliers=3, norm_strength=16, residual_strength=0)
     before, after = taps(tiny_model.vit, tiny_images), taps(stress(tiny_model.vit, tiny_images, config), tiny_images)
     chosen = set()
     for name in ("blocks.0.norm1", "blocks.1.norm2", "norm"):
         factor = after[name].flatten(0, -2).abs().amax(0) / before[name].flatten(0, -2).abs().amax(0)
-        assert sorted(factor.tolist()) == pytest.approx([1.0] * 22 + [16.0] * 2, rel=1e-4)
-        chosen.add(tuple(factor.topk(2).indices.sort().values.tolist()))
+        assert sorted(factor.tolist()) == pytest.approx([1.0] * 21 + [16.0] * 3, rel=1e-4)
+        chosen.add(tuple(factor.topk(3).indices.sort().values.tolist()))
     assert len(chosen) > 1
     assert torch.equal(after["embed"], before["embed"])
 
