@@ -120,7 +120,9 @@ def test_the_rule_with_free_flags_is_never_worse_than_one_that_binds_them() -> N
 
 
 def test_without_a_channel_beyond_any_threshold_there_is_one_scale() -> None:
-    p = channel_rules.threshold(lively_rows(1), bits=8)
+    x = lively_rows(1)
+    p = channel_rules.threshold(x, bits=8)
+    assert total_error(p, x) <= total_error(one_scale(x), x)
     assert not p.flags.any()
     assert p.format.exponent == 0
 
