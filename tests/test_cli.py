@@ -199,7 +199,8 @@ def run_with(*arguments: object) -> Callable[[Path], list[object]]:
         (run_with("--set", "drain_lanes=3"), "drain_lanes must divide array_columns (16), not 3"),
         (run_with("--set", "array_rows=12"), "array_rows is 12, expected a power of two"),
         (run_with("--set", "energy_table=horowitz_7nm"), "energy_table must be one of aladdin_40nm, cacti_45nm_lop"),
-        (run_with("--set", "layernorm_channels_max=8", "--set", "activation_buffer_bytes=64"), "expected at most"),
+        (run_with("--set", "activation_buffer_bytes=64"), "activation_buffer_bytes is 64, expected two or more times"),
+        (run_with("--set", "weight_bits=4"), "expected weights of weight_bits = 4 signed bits"),
         (run_with("--json", "none/a.json"), "none/a.json: there is no folder none"),
         (run_with("--html", "."), "is a folder"),
         (run_with("--json", "a.out", "--html", "a.out"), "a.out: is named twice"),
@@ -236,8 +237,8 @@ def test_usage_mistakes(hwsim: Hwsim, arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        (("--method", "magic"), "method must be tsptq, not 'magic'"),
-        (("--bits", 99), "bits must be 4 to 8, not 99"),
+        (("--method", "magic"), "or repq, not 'magic'"),
+        (("--bits", 99), "bits: input should be less than or equal to 8, not 99"),
         (("--images", 0), "images must be 1 or more, not 0"),
     ],
 )

@@ -90,8 +90,7 @@ def test_deit_tiny_with_outliers_and_a_wide_stream_is_the_machines_on_every_word
     network = vit_network(DEIT_TINY, np.random.default_rng(0), row_scales=True, wide_stream=True)
     executable = compile_executable(network, load_preset("edge"), trace=True)
     images = random_images(network, 1, 0)
-    roomy = load_preset("edge", ["activation_buffer_bytes=1048576"])  # for whole tensors at a time
-    expected = Machine(compile_network(network, roomy)).run(images, trace=True)
+    expected = Machine(compile_network(network, executable.config)).run(images, trace=True)
     result = run_program(executable.with_image(images[0]), executable.config)
     assert_same(executable, result, expected)
     steps = [(result.instructions[n]["steps"], taken) for n, taken in result.tile_steps.items()]

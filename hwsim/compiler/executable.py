@@ -144,7 +144,7 @@ def compile_executable(network: Network, config: AcceleratorConfig, trace: bool 
     """
     check_config(config)
     passes = lower(network)
-    check_limits(network, passes, config, whole_tensors=False)
+    check_limits(network, passes, config)
     accumulator_bounds(network, passes, config)
     plan, operations = _plan_that_fits(network, passes, config, trace)
     order = Ordering(operations, config.buffer_words // config.activation_banks).run()

@@ -1,11 +1,11 @@
-"""Refusal of what a configuration cannot hold: operand widths, multipliers, row lengths, buffers."""
+"""Refusal of what a configuration cannot hold: operand widths, multipliers, row lengths, the weight buffer."""
 
 from __future__ import annotations
 
 from math import prod
 from typing import NoReturn
 
-from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, pass_inputs, row_operand
+from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, row_operand
 from hwsim.compiler.proof import operand_range
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
@@ -19,14 +19,8 @@ LIMB_BITS = 8
 """Of the high and of the low part of an outlier."""
 
 
-def check_limits(
-    network: Network, passes: list[Pass], config: AcceleratorConfig, *, whole_tensors: bool = True
-) -> None:
-    """Check every pass against the configuration.
-
-    Parameters
-    ----------
-    whole_tensors : the activation buffer holds every tensor of a pass as a whole, which an executable does not need
+def check_limits(network: Network, passes: list[Pass], config: AcceleratorConfig) -> None:
+    """Check every pass against the configuration; whether activations fit, the program's allocation says.
 
     Raises
     ------
@@ -44,20 +38,6 @@ def check_limits(
             _score_row_length(network, one.main)
         if isinstance(one.drain, Residual):
             _residual_multiplier(network, one.drain, config)
-    if whole_tensors:
-        _working_set(network, passes, config)
-
-
-def live_tensors(network: Network, passes: list[Pass]) -> list[list[str]]:
-    """Tensors that the activation buffer holds while each pass runs: its inputs, its output, what later ones read."""
-    inputs = [pass_inputs(network, one) for one in passes]
-    live: list[list[str]] = []
-    for index, one in enumerate(passes):
-        made = [earlier.output for earlier in passes[:index]]
-        kept = [name for name in made if any(name in later for later in inputs[index:])]
-        here = [*kept, *inputs[index], *([] if one.output == network.manifest.logits else [one.output])]
-        live.append(list(dict.fromkeys(here)))
-    return live
 
 
 def tensor_bits(network: Network, name: str) -> int:
@@ -71,17 +51,6 @@ def plane_bits(network: Network, name: str) -> int:
     spec = network.tensor(name)
     has_outliers = isinstance(spec.format, RowUniform) and spec.format.outliers
     return 2 * LIMB_BITS * prod(spec.shape) if has_outliers else 0
-
-
-def _working_set(network: Network, passes: list[Pass], config: AcceleratorConfig) -> None:
-    for one, names in zip(passes, live_tensors(network, passes), strict=True):
-        sizes = {name: -(-(tensor_bits(network, name) + plane_bits(network, name)) // 8) for name in names}
-        if (total := sum(sizes.values())) > config.activation_buffer_bytes:
-            parts = ", ".join(f"{name} {size}" for name, size in sizes.items())
-            _refuse(
-                network, one.main.name, f"needs {total} bytes of activations ({parts})",
-                f"at most activation_buffer_bytes = {config.activation_buffer_bytes}",
-            )  # fmt: skip
 
 
 def _row_operand(network: Network, layer: Product, config: AcceleratorConfig) -> None:
