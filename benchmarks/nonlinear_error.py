@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
+from hwsim.formats import TwoScale, Uniform
 from hwsim.units.decoder_two_scale import decode_two_scale
 from hwsim.units.encoder_two_scale import encode_two_scale
 from hwsim.units.isqrt import isqrt
@@ -54,12 +54,12 @@ def encoded_softmax_error(rows: int, tokens: int, seed: int, exponent: int) -> f
 def layernorm_error(rows: int, channels: int, seed: int) -> float:
     """Largest ``|n - (y - mean) / deviation|`` where the float lies within -16..16; a grid of 2**-10."""
     rng = np.random.default_rng(seed)
-    fmt, out_fmt = ChannelTwoScale(bits=8, exponent=3), Uniform(bits=16, signed=True)
-    flags = (rng.random(channels) < 0.05).astype(np.uint8)
+    out_fmt = Uniform(bits=16, signed=True)
+    shifts = 3 * (rng.random(channels) < 0.05).astype(np.uint8)
     codes = np.clip(np.rint(rng.normal(size=(rows, channels)) * np.geomspace(4, 60, rows)[:, None]), -128, 127)
     ones, zeros = np.ones(channels, np.int16), np.zeros(channels, np.int32)
-    normal = layernorm(codes.astype(np.int8), flags, fmt, ones, zeros, 0, 0, out_fmt) / 2**10
-    values = codes * 2.0 ** (3 * flags)
+    normal = layernorm(codes.astype(np.int8), shifts, ones, zeros, 0, 0, out_fmt) / 2**10
+    values = codes * 2.0**shifts
     expected = (values - values.mean(1, keepdims=True)) / values.std(1, keepdims=True)
     return float(np.abs(normal - expected)[np.abs(expected) < 16].max())
 

@@ -210,7 +210,7 @@ class _Exporter:
         self._tensor(name, (self.vit.tokens, self.vit.width), p.format, p.unit)
         if isinstance(p, UniformQuantiser):
             return
-        self.arrays[f"{name}.flags"] = p.flags.to(torch.uint8).numpy()
+        self.arrays[f"{name}.shifts"] = p.shifts.to(torch.uint8).numpy()
 
     def _linear(self, name: str, source: str, scale_in: Tensor, bias: Tensor, scale_out: Tensor | float) -> None:
         weight = self.calibrated.weights[name]

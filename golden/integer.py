@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from golden import integer_ops as ops
-from hwsim.formats import ChannelTwoScale, RowUniform
+from hwsim.formats import ChannelScaled, RowUniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -117,16 +117,11 @@ class IntegerModel:
     def _residual(self, layer: Residual, tensors: dict[str, Tensor]) -> Tensor:
         if layer.skip is None:
             stream = self.arrays[f"{layer.name}.constant"]
-        elif not isinstance(self.formats[layer.skip], ChannelTwoScale):
-            stream = tensors[layer.skip]
         else:
             stream = ops.round_shift(self._on_grid(layer.skip, tensors[layer.skip]) * layer.mult, layer.shift)
         y = (stream + tensors[layer.branch]).clamp_(-SATURATED, SATURATED - 1)
         fmt = self.formats[layer.output]
-        if not isinstance(fmt, ChannelTwoScale):
-            return y
-        shift = layer.guard_bits + fmt.exponent * self.arrays[f"{layer.output}.flags"]
-        return ops.round_shift(y, shift).clamp_(fmt.minimum, fmt.maximum)
+        return ops.round_shift(y, layer.guard_bits + self._shifts(layer.output)).clamp_(fmt.minimum, fmt.maximum)
 
     def _layernorm(self, layer: LayerNorm, tensors: dict[str, Tensor]) -> Tensor:
         y = self._on_grid(layer.input, tensors[layer.input][:, : layer.tokens])
@@ -143,9 +138,13 @@ class IntegerModel:
 
     def _on_grid(self, name: str, codes: Tensor) -> Tensor:
         """Codes of the residual stream on their tensor's one grid."""
-        if not isinstance(self.formats[name], ChannelTwoScale):
-            return codes
-        return codes << (self.formats[name].exponent * self.arrays[f"{name}.flags"])
+        return codes << self._shifts(name)
+
+    def _shifts(self, name: str) -> Tensor:
+        """Shift of each channel of the residual stream, int64[D]; 0 where it has one scale."""
+        if isinstance(self.formats[name], ChannelScaled):
+            return self.arrays[f"{name}.shifts"]
+        return torch.zeros(self.network.tensor(name).shape[-1], dtype=torch.int64)
 
     def _multipliers(self, name: str) -> tuple[Tensor, Tensor]:
         return self.arrays[f"{name}.mult"], self.arrays[f"{name}.shift"]

@@ -18,7 +18,7 @@ from golden.integer_ops import log_ends, log_terms
 from golden.parameters import WeightParameters
 from golden.quantizers.base import Quantiser
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 
 ACCUMULATOR_LIMIT = 2**31
 LARGEST_COLUMN = 128  # magnitude of an int8 code of K or V
@@ -46,8 +46,8 @@ def term_range(
     HwsimError
         For a residual tensor, which feeds no product.
     """
-    if isinstance(fmt, ChannelTwoScale):
-        raise HwsimError("a product's row operand has format channel_two_scale, expected any other")
+    if isinstance(fmt, ChannelScaled):
+        raise HwsimError("a product's row operand has format channel_scaled, expected any other")
     if isinstance(fmt, RowUniform):
         return _row_range(fmt, zero_points or (fmt.minimum, fmt.maximum), outlier_reach)
     if isinstance(fmt, Uniform):

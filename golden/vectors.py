@@ -10,13 +10,13 @@ pe_array           ``<case>.mantissa`` [16, K], ``.shift`` [16, K], ``.columns``
 requantizer        ``<case>.acc``, ``.bias``, ``.mult``, ``.shift``, ``.out`` [n], ``.zero_point``, ``.lo``, ``.hi``
 isqrt              ``radicand`` [n], ``root`` [n]
 reciprocal         ``divisor`` [n], ``quotient`` [n]
-layernorm          ``codes`` [T, D], ``flags``, ``gamma``, ``beta`` [D], ``exponent``, ``shift``, ``epsilon``, ``lo``,
-                   ``hi``, ``out`` [T, D]
+layernorm          ``codes`` [T, D], ``shifts``, ``gamma``, ``beta`` [D], ``shift``, ``epsilon``, ``lo``, ``hi``,
+                   ``out`` [T, D]
 softmax            ``scores`` [T, T], ``exponent``, ``out`` [T, T]
 encoder_two_scale  ``probability`` [n], ``exponent``, ``code`` [n]
 table              ``input`` [n], ``lo``, ``table`` [1024], ``out`` [n]
-residual           ``<case>.stream`` [T, D] (old codes, or the constant), ``.branch`` [T, D], ``.flags``, ``.new_flags``
-                   [D], ``.exponent``, ``.new_exponent``, ``.mult``, ``.shift``, ``.guard_bits``, ``.out`` [T, D]
+residual           ``<case>.stream`` [T, D] (old codes, or the constant), ``.branch`` [T, D], ``.shifts``,
+                   ``.new_shifts`` [D], ``.mult``, ``.shift``, ``.guard_bits``, ``.out`` [T, D]
 =================  ================================================================================================
 """
 
@@ -165,7 +165,7 @@ def _requantizer(source: _Source) -> dict[str, Any]:
 
 
 def _residual_values(source: _Source, tensor: str) -> Tensor:
-    return source.tensors[tensor] << (source.formats[tensor].exponent * source.arrays[f"{tensor}.flags"])
+    return source.tensors[tensor] << source.arrays[f"{tensor}.shifts"]
 
 
 def _isqrt(source: _Source) -> dict[str, Any]:
@@ -184,10 +184,9 @@ def _layernorm(source: _Source) -> dict[str, Any]:
     layer, fmt = source.layers[name], source.formats[name]
     return {
         "codes": source.tensors[layer.input][:ROWS],
-        "flags": source.arrays[f"{layer.input}.flags"],
+        "shifts": source.arrays[f"{layer.input}.shifts"],
         "gamma": source.arrays[f"{name}.gamma"],
         "beta": source.arrays[f"{name}.beta"],
-        "exponent": source.formats[layer.input].exponent,
         "shift": layer.shift,
         "epsilon": layer.epsilon,
         "lo": fmt.minimum,
@@ -230,16 +229,13 @@ def _residual(source: _Source) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for case in ("embed", f"{BLOCK}.attn.add", f"{BLOCK}.mlp.add"):
         layer = source.layers[case]
-        new = source.formats[case]
         skip = layer.skip
         stream = source.arrays[f"{case}.constant"] if skip is None else source.tensors[skip]
         found |= {
             f"{case}.stream": stream[:ROWS],
             f"{case}.branch": source.tensors[layer.branch][:ROWS],
-            f"{case}.flags": torch.zeros_like(stream[0]) if skip is None else source.arrays[f"{skip}.flags"],
-            f"{case}.new_flags": source.arrays[f"{case}.flags"],
-            f"{case}.exponent": 0 if skip is None else source.formats[skip].exponent,
-            f"{case}.new_exponent": new.exponent,
+            f"{case}.shifts": torch.zeros_like(stream[0]) if skip is None else source.arrays[f"{skip}.shifts"],
+            f"{case}.new_shifts": source.arrays[f"{case}.shifts"],
             f"{case}.mult": layer.mult,
             f"{case}.shift": layer.shift,
             f"{case}.guard_bits": layer.guard_bits,

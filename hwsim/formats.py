@@ -6,15 +6,16 @@ format                 mantissa                                shift
 ``Uniform``            ``code - zero_point``                   0
 ``RowUniform``         ``code`` less the row's zero point      ``exponent``
 ``TwoScale``           payload (the low ``bits - 1`` bits)     ``exponent`` if the flag (top bit) is set
-``ChannelTwoScale``    ``code`` (two's complement)             ``exponent`` if the channel's flag is set
+``ChannelScaled``      ``code`` (two's complement)             the channel's, 0 to 7
 ``Logarithmic``        1, or 128 and 181 for base sqrt(2)      ``max_shift`` less the whole steps of the code
 ``Codebook``           entry of the table                      entry of the table
 =====================  ======================================  ==========================================
 
-``TwoScale`` is V-2SF and ``ChannelTwoScale`` is O-2SF of TSPTQ-ViT (arXiv 2305.12901; the algebra is
-reconstructed, see ``docs/numerics.md``), ``RowUniform`` is the per-patch quantiser of ADFQ-ViT, ``Logarithmic`` is
-that of FQ-ViT, RepQ-ViT and ADFQ-ViT, and ``Codebook`` holds any sorted levels, such as TanQ's of DopQ-ViT. This
-module is data shared by golden, the units and the RTL; arithmetic on it is each one's own.
+``TwoScale`` is V-2SF of TSPTQ-ViT (arXiv 2305.12901; the algebra is reconstructed, see ``docs/numerics.md``).
+``ChannelScaled`` holds its O-2SF (shifts 0 or r), more scales than two, and the power-of-two factor of FQ-ViT (arXiv
+2111.13824, shifts 0 to 3). ``RowUniform`` is the per-patch quantiser of ADFQ-ViT, ``Logarithmic`` is that of FQ-ViT,
+RepQ-ViT and ADFQ-ViT, and ``Codebook`` holds any sorted levels, such as TanQ's of DopQ-ViT. This module is data shared
+by golden, the units and the RTL; arithmetic on it is each one's own.
 """
 
 from __future__ import annotations
@@ -123,15 +124,14 @@ class TwoScale(_Format):
         return Terms(mantissa.astype(np.int16), shift.astype(np.uint8))
 
 
-class ChannelTwoScale(_Format):
-    """O-2SF: a signed code; channels whose flag is set use the step ``2**exponent`` times the normal one.
+class ChannelScaled(_Format):
+    """A signed code whose step is ``2**shift`` times the tensor's scale, with a shift of 3 bits for each channel.
 
-    The flags are an array ``<tensor>.flags`` (uint8[channels]) of the network.
+    The shifts are an array ``<tensor>.shifts`` (uint8[channels], 0 to 7) of the network.
     """
 
-    kind: Literal["channel_two_scale"] = "channel_two_scale"
+    kind: Literal["channel_scaled"] = "channel_scaled"
     bits: int = Field(ge=2, le=8)
-    exponent: int = Field(ge=0, le=7)
 
     @property
     def minimum(self) -> int:
@@ -213,12 +213,12 @@ class Codebook(_Format):
 
 
 Format = Annotated[
-    Uniform | RowUniform | TwoScale | ChannelTwoScale | Logarithmic | Codebook, Field(discriminator="kind")
+    Uniform | RowUniform | TwoScale | ChannelScaled | Logarithmic | Codebook, Field(discriminator="kind")
 ]
 
 
 def storage_dtype(fmt: Format) -> np.dtype[np.integer]:
     """Numpy dtype that holds the codes of a format: int8, uint8, int16 or uint16."""
-    signed = fmt.signed if isinstance(fmt, Uniform | RowUniform) else isinstance(fmt, ChannelTwoScale)
+    signed = fmt.signed if isinstance(fmt, Uniform | RowUniform) else isinstance(fmt, ChannelScaled)
     width = 8 if fmt.bits <= 8 else 16
     return np.dtype(f"{'int' if signed else 'uint'}{width}")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hwsim.compiler.program import OperandCounts, Program
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Codebook, Logarithmic, RowUniform, Terms, TwoScale, Uniform, storage_dtype
+from hwsim.formats import ChannelScaled, Codebook, Logarithmic, RowUniform, Terms, TwoScale, Uniform, storage_dtype
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -42,14 +42,13 @@ from hwsim.units.im2col import im2col
 from hwsim.units.layernorm import layernorm
 from hwsim.units.pe_array import multiply
 from hwsim.units.requantizer import requantize
-from hwsim.units.residual import add_encode, add_wide, rescale
+from hwsim.units.residual import add_encode, rescale
 from hwsim.units.softmax import encode_uniform, softmax
 from hwsim.units.table import lookup
 
 Array = NDArray[np.integer[Any]]
 
 SIGNED_16 = Uniform(bits=16, signed=True)
-NO_EXPONENT = ChannelTwoScale(bits=8, exponent=0)
 HIGH_SHIFT = 8
 """Of an outlier's high limb."""
 
@@ -259,27 +258,22 @@ class Machine:
     def _residual(self, layer: Residual, image: _Image) -> Array:
         branch = cast("NDArray[np.int16]", image.tensors[layer.branch])
         stream: Array
-        if isinstance(self.network.tensor(layer.output).format, Uniform):
-            stream = self._array(layer.name, "constant") if layer.skip is None else image.tensors[layer.skip]
-            return add_wide(cast("NDArray[np.int16]", stream), branch)
         if layer.skip is None:
             stream = self._array(layer.name, "constant")
         else:
-            codes, flags = cast("NDArray[np.int8]", image.tensors[layer.skip]), self.network.flags(layer.skip)
-            stream = rescale(codes, flags, self._channel_two_scale(layer.skip), layer.mult, layer.shift)
-        flags, fmt = self.network.flags(layer.output), self._channel_two_scale(layer.output)
-        return add_encode(stream, branch, layer.guard_bits, flags, fmt)
+            codes = cast("NDArray[np.int8]", image.tensors[layer.skip])
+            stream = rescale(codes, self.network.shifts(layer.skip), layer.mult, layer.shift)
+        fmt = self.network.tensor(layer.output).format
+        assert isinstance(fmt, ChannelScaled | Uniform), f"{layer.output}: the network check lets no other format here"
+        return add_encode(stream, branch, layer.guard_bits, self.network.shifts(layer.output), fmt)
 
     def _layernorm(self, layer: LayerNorm, image: _Image) -> Array:
-        rows, old = image.tensors[layer.input][: layer.tokens], self.network.tensor(layer.input).format
-        if isinstance(old, ChannelTwoScale):
-            flags, fmt = self.network.flags(layer.input), old
-        else:
-            flags, fmt = np.zeros(rows.shape[1], np.uint8), NO_EXPONENT
+        rows = cast("NDArray[np.int8]", image.tensors[layer.input][: layer.tokens])
         gamma, beta = self._array(layer.name, "gamma"), self._array(layer.name, "beta")
         out = self.network.tensor(layer.output).format
         result = out if isinstance(out, Uniform) else SIGNED_16
-        values = layernorm(cast("NDArray[np.int8]", rows), flags, fmt, gamma, beta, layer.shift, layer.epsilon, result)
+        shifts = self.network.shifts(layer.input)
+        values = layernorm(rows, shifts, gamma, beta, layer.shift, layer.epsilon, result)
         if not isinstance(out, RowUniform):
             return values
         arrays = self.network.row_arrays(layer.output)
@@ -317,11 +311,6 @@ class Machine:
     def _rows(self, tensor: str) -> RowUniform:
         fmt = self.network.tensor(tensor).format
         assert isinstance(fmt, RowUniform), f"{tensor}: only a row encoder makes rows with scales"
-        return fmt
-
-    def _channel_two_scale(self, tensor: str) -> ChannelTwoScale:
-        fmt = self.network.tensor(tensor).format
-        assert isinstance(fmt, ChannelTwoScale), f"{tensor}: the network check lets only a residual tensor here"
         return fmt
 
 

@@ -24,6 +24,8 @@ from hwsim.formats import Format
 
 JSON_NAME = "network.json"
 ARRAYS_NAME = "network.safetensors"
+FORMAT_VERSION: Literal[2] = 2
+"""Version 1 had a flag for each channel of the residual stream where version 2 has a shift."""
 
 
 class _Model(BaseModel):
@@ -90,7 +92,7 @@ class Table(_Layer):
 
 
 class Residual(_Layer):
-    """Rescale the stream, add the branch, encode; a stream of 16 bits is only added to (``mult`` 1, no shifts).
+    """Rescale the stream, add the branch, encode; a ``Uniform`` stream is only added to (``mult`` 1, no shifts).
 
     ``skip`` names the old residual tensor; without it the array ``<name>.constant`` (int16[T, D]) is added.
     """
@@ -154,7 +156,7 @@ class Origin(_Model):
 class Manifest(_Model):
     """What ``network.json`` holds."""
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = FORMAT_VERSION
     name: str
     origin: Origin
     preprocess: Preprocess
@@ -199,9 +201,11 @@ class Network:
         """Shape and format of a tensor."""
         return self.manifest.tensors[name]
 
-    def flags(self, tensor: str) -> NDArray[np.uint8]:
-        """O-2SF channel flags of a residual tensor, uint8[channels]."""
-        return self.arrays[f"{tensor}.flags"]
+    def shifts(self, tensor: str) -> NDArray[np.uint8]:
+        """Shift of each channel of a residual tensor, uint8[channels], 0..7; zeros where it has one scale."""
+        if f"{tensor}.shifts" in self.arrays:
+            return self.arrays[f"{tensor}.shifts"]
+        return np.zeros(self.tensor(tensor).shape[-1], np.uint8)
 
     def row_arrays(self, tensor: str) -> RowArrays:
         """Zero points and multipliers of the rows of a ``RowUniform`` tensor."""
@@ -256,6 +260,9 @@ def load_network(path: str | Path) -> Network:
 
 def parse_manifest(raw: Any, source: Path) -> Manifest:
     """Check the JSON against the schema; every offending key is named in one sentence."""
+    version = raw.get("format_version", FORMAT_VERSION) if isinstance(raw, dict) else FORMAT_VERSION
+    if version != FORMAT_VERSION:
+        raise HwsimError(f"{source}: format_version is {version!r}, expected {FORMAT_VERSION}: quantise it again")
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -32,10 +32,12 @@ from hwsim.network import (
 
 MULT_MAX = (1 << 15) - 1
 SHIFT_MAX = 47
+CHANNEL_SHIFT_MAX = 7
 ROW_SHIFT_MAX = 55
 """With row scales, whose sums have eight guard bits more."""
 ROW_MULTIPLIER_ONE = 1 << 15
-STREAM_BITS = 16
+STREAM_BITS = range(11, 17)
+"""Of a residual stream with one scale."""
 EXP2_TABLE = "exp2_table"
 CHANNELS_OF_MODE = {"L": 1, "RGB": 3}
 
@@ -196,7 +198,7 @@ class _Check:
         fmt = self._uniform(where, layer.input)
         out = self.network.tensor(layer.output).format
         is_wide = isinstance(out, Uniform) and (out.signed or out.bits > 8)
-        if is_wide or isinstance(out, ChannelTwoScale | RowUniform) or (isinstance(out, Codebook) and out.thresholds):
+        if is_wide or isinstance(out, ChannelScaled | RowUniform) or (isinstance(out, Codebook) and out.thresholds):
             expected = "two_scale, logarithmic, codebook without thresholds, or uniform, unsigned, of at most 8 bits"
             self._format(where, layer.output, expected)
         table = self._array(where, f"{layer.name}.table", np.uint8, (1 << fmt.bits,))
@@ -223,16 +225,16 @@ class _Check:
             self._added_only(where, layer)
 
     def _added_only(self, where: str, layer: Residual) -> None:
-        """A stream of 16 bits keeps its scale, so nothing is rescaled or encoded."""
+        """A stream with one scale keeps it, so nothing is rescaled or encoded."""
         wanted = {"guard_bits": 0} if layer.skip is None else {"mult": 1, "shift": 0, "guard_bits": 0}
         for key, value in wanted.items():
             if (found := getattr(layer, key)) != value:
-                self._fail(f"{where}: {key}", f"is {found}", f"{value} with a residual stream of {STREAM_BITS} bits")
+                self._fail(f"{where}: {key}", f"is {found}", f"{value} with a uniform residual stream")
         scale = self.network.tensor(layer.output).scale
         others = [layer.branch] if layer.skip is None else [layer.branch, layer.skip]
         for name in others:
             if (found := self.network.tensor(name).scale) != scale:
-                expected = f"that of {layer.output}, {scale}: one scale for a residual stream of {STREAM_BITS} bits"
+                expected = f"that of {layer.output}, {scale}: one scale for a uniform residual stream"
                 self._fail(f"{where}: tensor {name}", f"has scale {found}", expected)
 
     def _layernorm(self, layer: LayerNorm) -> None:
@@ -283,7 +285,7 @@ class _Check:
 
     def _row_operand(self, where: str, name: str) -> None:
         fmt = self.network.tensor(name).format
-        if isinstance(fmt, ChannelTwoScale) or (isinstance(fmt, Uniform) and fmt.bits > 15):
+        if isinstance(fmt, ChannelScaled) or (isinstance(fmt, Uniform) and fmt.bits > 15):
             self._format(where, name, "two_scale, logarithmic, codebook, row_uniform, or uniform of at most 15 bits")
 
     def _probabilities(self, where: str, name: str) -> None:
@@ -304,11 +306,12 @@ class _Check:
         if first is not None and _stream_kind(spec.format) != _stream_kind(first[1]) and _stream_kind(first[1]):
             self._format(where, name, f"{_stream_kind(first[1])}, like {first[0]}, in the whole residual stream")
         if not _stream_kind(spec.format):
-            self._format(where, name, f"channel_two_scale, or uniform, {STREAM_BITS} bits, signed, zero point 0")
+            bits = f"{STREAM_BITS[0]} to {STREAM_BITS[-1]} bits"
+            self._format(where, name, f"channel_scaled, or uniform, {bits}, signed, zero point 0")
         if isinstance(spec.format, Uniform):
             return
-        self._array(where, f"{name}.flags", np.uint8, spec.shape[-1:])
-        self._values(where, f"{name}.flags", 0, 1)
+        self._array(where, f"{name}.shifts", np.uint8, spec.shape[-1:])
+        self._values(where, f"{name}.shifts", 0, CHANNEL_SHIFT_MAX)
 
     def _first_stream(self) -> tuple[str, Format] | None:
         """First tensor of the residual stream and its format."""
@@ -376,9 +379,9 @@ def _is_signed(fmt: Format, bits: int | None) -> bool:
 
 def _stream_kind(fmt: Format) -> str:
     """Which kind of residual stream a format is; empty where it is none."""
-    if isinstance(fmt, ChannelTwoScale):
-        return "channel_two_scale"
-    return f"uniform, {STREAM_BITS} bits, signed" if _is_signed(fmt, STREAM_BITS) else ""
+    if isinstance(fmt, ChannelScaled):
+        return "channel_scaled"
+    return f"uniform, {fmt.bits} bits, signed" if _is_signed(fmt, None) and fmt.bits in STREAM_BITS else ""
 
 
 def _describe(fmt: Format) -> str:

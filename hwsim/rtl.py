@@ -51,7 +51,7 @@ package hws_pkg;
   localparam int RadicandWidth = {radicand_bits};  // V < 2**48
   localparam int ReciprocalWidth = {reciprocal_bits};  // 2**15 <= R <= 2**16
   localparam int StreamWidth = 16;  // residual codes of a stream with one scale
-  localparam int ResidualExponentWidth = 3;  // r <= 7
+  localparam int ChannelShiftWidth = 3;  // sh_c <= 7
   localparam int NormalWidth = 16;  // n_c, signed
   localparam int GammaWidth = 16;  // G_c, signed
   localparam int BetaWidth = 32;  // B_c, signed
@@ -86,8 +86,8 @@ package hws_pkg;
   localparam int BeatsMax = (LayernormChannelsMax + LayernormLanes - 1) / LayernormLanes;
   localparam int BeatWidth = (BeatsMax > 1) ? $clog2(BeatsMax) : 1;  // 0 bits are no signal
   localparam int LayernormRowBits = {layernorm_row_bits};  // 2**bits row buffers keep the square root busy
-  localparam int ResidualExponentMax = 2 ** ResidualExponentWidth - 1;
-  localparam int ValueWidth = StreamWidth;  // y = q, or q << r of 8-bit codes, which is a bit less
+  localparam int ChannelShiftMax = 2 ** ChannelShiftWidth - 1;
+  localparam int ValueWidth = StreamWidth;  // y = q, or q << sh of 8-bit codes, which is a bit less
   localparam int CodeSquareWidth = 2 * CodeWidth - 1;  // (-2**7)**2 = 2**14, unsigned
   localparam int SquareWidth = 2 * ValueWidth - 1;  // y**2, unsigned
   localparam int SumWidth = ValueWidth + ChannelBits;  // S1
@@ -111,8 +111,8 @@ package hws_pkg;
   localparam int ProbabilityProductWidth = ExponentialWidth + ReciprocalWidth;  // e * R <= 2**32: its top bit is 0
 
   // Residual adder.
-  localparam int ResidualProductWidth = OutWidth + MultiplierWidth;  // y = q << r, or the constant, of 16 bits
-  localparam int EncodeShiftWidth = $clog2(2 ** GuardWidth + ResidualExponentMax);  // g + r' <= 14
+  localparam int ResidualProductWidth = OutWidth + MultiplierWidth;  // q << sh, or the constant, of 16 bits
+  localparam int EncodeShiftWidth = $clog2(2 ** GuardWidth + ChannelShiftMax);  // g + sh' <= 14
 
   // Memories and the port to DRAM. Word: of the activation buffer, the widest access of any port.
   localparam int WordBytes = {word_bytes};
@@ -141,7 +141,7 @@ package hws_pkg;
   localparam int DramBytes = DramWidth / 8;
   localparam int DramAddressWidth = 32;
   localparam int StepBeats = (ArrayColumns > DramBytes) ? ArrayColumns / DramBytes : 1;  // beats of a step's weights
-  localparam int ParameterWidth = 64;  // bias 32, M 16, s 6, old flag 1, new flag 1, from bit 0
+  localparam int ParameterWidth = 64;  // bias 32, M 16, s 6, old channel shift 3, new one 3, from bit 0
   localparam int BurstBeats = {burst_beats};
   localparam int BurstBytes = BurstBeats * DramBytes;
   localparam int DmaOutstanding = {dma_outstanding};

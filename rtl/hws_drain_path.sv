@@ -4,10 +4,10 @@
 //   y   = clamp(round_shift((acc + bias) * M, s) + z, lo, hi), or with a row multiplier: hws_requantizer
 //   out = y (none), table[y - lo] (table), residual adder with the old code (residual) or the constant (constant)
 //
-// operation_i: DRAIN_OPERATIONS of hwsim/isa.py. Codes of 8 bits lie at the bottom of 16, zeros above; with wide_i the sum
-// with the constant is not encoded, and has 16 bits. Parameter entry:
-// bias 32, M 16, s 6, old flag 1, new flag 1, from bit 0. in_skip_i: old codes of 8 bits side by side, or constants of 16; it
-// arrives 4 cycles after its word, with the requantiser's result. The rest of the configuration holds while a word is inside.
+// operation_i: DRAIN_OPERATIONS of hwsim/isa.py. Codes of a table lie at the bottom of 16 bits, zeros above; all others have
+// 16. Parameter entry: bias 32, M 16, s 6, old channel shift 3, new one 3, from bit 0. in_skip_i: old codes of 8 bits side by
+// side, or constants of 16; it arrives 4 cycles after its word, with the requantiser's result. The rest of the configuration
+// holds while a word is inside.
 // Rigid. Latency: 8 cycles for every operation: requantiser 4, residual adder 4, for which the others wait in registers.
 `default_nettype none
 module hws_drain_path #(
@@ -16,18 +16,15 @@ module hws_drain_path #(
   input  wire logic                                      clk_i,
   input  wire logic                                      rst_ni,
   input  wire logic [       hws_pkg::GemmDrainWidth-1:0] operation_i,
-  input  wire logic                                      wide_i,
   input  wire logic                                      row_scales_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] zero_point_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] lo_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] hi_i,
   input  wire logic [      hws_pkg::MultiplierWidth-1:0] multiplier_i,
   input  wire logic [ hws_pkg::MultiplierShiftWidth-1:0] shift_i,
-  input  wire logic [hws_pkg::ResidualExponentWidth-1:0] old_exponent_i,
-  input  wire logic [hws_pkg::ResidualExponentWidth-1:0] new_exponent_i,
   input  wire logic [           hws_pkg::GuardWidth-1:0] guard_i,
-  input  wire logic [            hws_pkg::CodeWidth-1:0] code_lo_i,
-  input  wire logic [            hws_pkg::CodeWidth-1:0] code_hi_i,
+  input  wire logic [             hws_pkg::OutWidth-1:0] code_lo_i,
+  input  wire logic [             hws_pkg::OutWidth-1:0] code_hi_i,
   input  wire logic                                      table_write_i,
   input  wire logic [    hws_pkg::TableAddressWidth-1:0] table_address_i,
   input  wire logic [            hws_pkg::CodeWidth-1:0] table_code_i,
@@ -48,8 +45,9 @@ module hws_drain_path #(
   localparam int EntryWidth = hws_pkg::ParameterWidth;
   localparam int MultiplierLsb = 32;
   localparam int ShiftLsb = 48;
-  localparam int OldFlagBit = 54;
-  localparam int NewFlagBit = 55;
+  localparam int ChannelShiftWidth = hws_pkg::ChannelShiftWidth;
+  localparam int OldShiftLsb = 54;
+  localparam int NewShiftLsb = 57;
 
   logic tabled, constant, added, y_valid;
   logic [2:0] unused_ready, unused_last;
@@ -57,8 +55,8 @@ module hws_drain_path #(
   logic [Lanes*AccWidth-1:0] bias;
   logic [Lanes*MultiplierWidth-1:0] multiplier;
   logic [Lanes*ShiftWidth-1:0] shift;
-  logic [Lanes-1:0] old_flag, old_flag_q, old_flag_q2, old_flag_q3, old_flag_q4;
-  logic [Lanes-1:0] new_flag, new_flag_q, new_flag_q2, new_flag_q3, new_flag_q4;
+  logic [Lanes*ChannelShiftWidth-1:0] old_shift, old_shift_q, old_shift_q2, old_shift_q3, old_shift_q4;
+  logic [Lanes*ChannelShiftWidth-1:0] new_shift, new_shift_q, new_shift_q2, new_shift_q3, new_shift_q4;
   logic [Lanes*OutWidth-1:0] y, stream, sum, short_q5, short_q6, short_q7, short_q8;
   logic [Lanes*CodeWidth-1:0] table_code;
 
@@ -69,13 +67,13 @@ module hws_drain_path #(
   for (genvar lane = 0; lane < Lanes; lane++) begin : gen_parameters
     logic [EntryWidth-1:0] entry;
     logic unused_top;
-    assign entry                                             = in_parameters_i[lane*EntryWidth+:EntryWidth];
-    assign bias[lane*AccWidth+:AccWidth]                     = entry[AccWidth-1:0];
-    assign multiplier[lane*MultiplierWidth+:MultiplierWidth] = entry[MultiplierLsb+:MultiplierWidth];
-    assign shift[lane*ShiftWidth+:ShiftWidth]                = entry[ShiftLsb+:ShiftWidth];
-    assign old_flag[lane]                                    = entry[OldFlagBit];
-    assign new_flag[lane]                                    = entry[NewFlagBit];
-    assign unused_top                                        = ^entry;  // nothing above the flags
+    assign entry                                                = in_parameters_i[lane*EntryWidth+:EntryWidth];
+    assign bias[lane*AccWidth+:AccWidth]                        = entry[AccWidth-1:0];
+    assign multiplier[lane*MultiplierWidth+:MultiplierWidth]    = entry[MultiplierLsb+:MultiplierWidth];
+    assign shift[lane*ShiftWidth+:ShiftWidth]                   = entry[ShiftLsb+:ShiftWidth];
+    assign old_shift[lane*ChannelShiftWidth+:ChannelShiftWidth] = entry[OldShiftLsb+:ChannelShiftWidth];
+    assign new_shift[lane*ChannelShiftWidth+:ChannelShiftWidth] = entry[NewShiftLsb+:ChannelShiftWidth];
+    assign unused_top                                           = ^entry;  // nothing above the shifts
   end
 
   hws_requantizer #(
@@ -101,10 +99,10 @@ module hws_drain_path #(
     .out_last_o(unused_last[0])
   );
 
-  // Flags wait for the requantiser. No register of the data path needs a reset: the valid bits guard it.
+  // The channels' shifts wait for the requantiser. No register of the data path needs a reset: the valid bits guard it.
   always_ff @(posedge clk_i) begin
-    {old_flag_q, old_flag_q2, old_flag_q3, old_flag_q4} <= {old_flag, old_flag_q, old_flag_q2, old_flag_q3};
-    {new_flag_q, new_flag_q2, new_flag_q3, new_flag_q4} <= {new_flag, new_flag_q, new_flag_q2, new_flag_q3};
+    {old_shift_q, old_shift_q2, old_shift_q3, old_shift_q4} <= {old_shift, old_shift_q, old_shift_q2, old_shift_q3};
+    {new_shift_q, new_shift_q2, new_shift_q3, new_shift_q4} <= {new_shift, new_shift_q, new_shift_q2, new_shift_q3};
   end
 
   hws_table #(
@@ -137,11 +135,8 @@ module hws_drain_path #(
     .clk_i,
     .rst_ni,
     .constant_i(constant),
-    .wide_i(wide_i && constant),
     .multiplier_i,
     .shift_i,
-    .old_exponent_i,
-    .new_exponent_i,
     .guard_i,
     .lo_i(code_lo_i),
     .hi_i(code_hi_i),
@@ -149,8 +144,8 @@ module hws_drain_path #(
     .in_ready_o(unused_ready[2]),
     .in_stream_i(stream),
     .in_branch_i(y),
-    .in_old_flag_i(old_flag_q4),
-    .in_new_flag_i(new_flag_q4),
+    .in_old_shift_i(old_shift_q4),
+    .in_new_shift_i(new_shift_q4),
     .in_last_i(1'b0),
     .out_valid_o(unused_valid[1]),
     .out_ready_i(1'b1),

@@ -6,8 +6,7 @@
 // Cycles from the array's output to the write port: 1 the word waits for the parameters of its columns, 8 hws_drain_path,
 // 1 register, together 10. A word a cycle, never a stall. done_o: the product's last word is at the write port.
 // take_i copies the instruction in the cycle of its first tile's last step, when nothing of the one before is left here.
-// The result has 16 bits with out_halfwords (the sum with the constant, codes of a table or of the old residual with zeros
-// above), else 8. A word without row or first column is neither read nor written; one whose columns end inside it is, whole.
+// The result has 16 bits with out_halfwords (zeros above codes of a table), else 8. A word without row or first column is neither read nor written; one whose columns end inside it is, whole.
 `default_nettype none
 module hws_gemm_drain #(
   parameter int Lanes = hws_pkg::DrainLanes,
@@ -120,18 +119,15 @@ module hws_gemm_drain #(
     .clk_i,
     .rst_ni,
     .operation_i(operation),
-    .wide_i(halfwords),
     .row_scales_i(descriptor_q[hws_pkg::GemmRowScalesLsb]),
     .zero_point_i(descriptor_q[hws_pkg::GemmZeroPointLsb+:OutWidth]),
     .lo_i(descriptor_q[hws_pkg::GemmLoLsb+:OutWidth]),
     .hi_i(descriptor_q[hws_pkg::GemmHiLsb+:OutWidth]),
     .multiplier_i(hws_pkg::MultiplierWidth'(descriptor_q[hws_pkg::GemmMultiplierLsb+:hws_pkg::GemmMultiplierWidth])),
     .shift_i(hws_pkg::MultiplierShiftWidth'(descriptor_q[hws_pkg::GemmShiftLsb+:hws_pkg::GemmShiftWidth])),
-    .old_exponent_i(descriptor_q[hws_pkg::GemmOldExponentLsb+:hws_pkg::GemmOldExponentWidth]),
-    .new_exponent_i(descriptor_q[hws_pkg::GemmNewExponentLsb+:hws_pkg::GemmNewExponentWidth]),
     .guard_i(descriptor_q[hws_pkg::GemmGuardLsb+:hws_pkg::GemmGuardWidth]),
-    .code_lo_i(descriptor_q[hws_pkg::GemmCodeLoLsb+:CodeWidth]),
-    .code_hi_i(descriptor_q[hws_pkg::GemmCodeHiLsb+:CodeWidth]),
+    .code_lo_i(descriptor_q[hws_pkg::GemmCodeLoLsb+:OutWidth]),
+    .code_hi_i(descriptor_q[hws_pkg::GemmCodeHiLsb+:OutWidth]),
     .table_write_i,
     .table_address_i,
     .table_code_i,

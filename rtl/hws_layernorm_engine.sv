@@ -7,7 +7,7 @@
 // A beat is Lanes codes or elements, read and written; of the unit's 16-bit result the low 8 bits are written, so lo and hi are those of
 // an 8-bit code; codes beyond the last channel are 0. With row_encode, lo and hi are those of hws_encoder_row, and row r has
 // the entry out_row + r of the row table; with outliers, limbs go to two planes in the cycle of the codes, bits to the map.
-// Parameters: one channel a cycle, gamma 16, beta 32, flag 1, from bit 0 of param_data_i, while no instruction runs.
+// Parameters: one channel a cycle, gamma 16, beta 32, channel shift 3, from bit 0 of param_data_i, while no instruction runs.
 // The reads run ahead of hws_layernorm as far as hws_read_queue has places, so it never waits for a beat of a row.
 // Start in cycle s: first read in s + 1, first beat at hws_layernorm in s + 3, its beats at the write port 2 cycles later.
 //   done = s + LAYERNORM_ENGINE + layernorm_cycles(rows, channels)        hwsim/timing/layernorm_engine.py
@@ -60,7 +60,7 @@ module hws_layernorm_engine #(
   localparam int CodesWidth = Lanes * CodeWidth;
   localparam int GammaWidth = hws_pkg::GammaWidth;
   localparam logic [OutWidth-1:0] LOWEST = {1'b1, {(OutWidth - 1) {1'b0}}};
-  localparam int FlagBit = GammaWidth + hws_pkg::BetaWidth;
+  localparam int ChannelShiftLsb = GammaWidth + hws_pkg::BetaWidth;
 
   logic start, busy_q, reading_q, halfwords, halfwords_q;
   logic [CountWidth-1:0] rows, channels;
@@ -73,7 +73,6 @@ module hws_layernorm_engine #(
   logic unused_bits;
 
   logic [hws_pkg::ChannelCountWidth-1:0] channels_q;
-  logic [hws_pkg::LayernormExponentWidth-1:0] exponent_q;
   logic [hws_pkg::LayernormShiftWidth-1:0] shift_q;
   logic [hws_pkg::LayernormLoWidth-1:0] lo_q, hi_q;
   logic [hws_pkg::LayernormEpsilonWidth-1:0] epsilon_q;
@@ -109,7 +108,6 @@ module hws_layernorm_engine #(
     if (start) begin
       channels_q  <= hws_pkg::ChannelCountWidth'(channels);
       halfwords_q <= halfwords;
-      exponent_q  <= instruction_i[hws_pkg::LayernormExponentLsb+:hws_pkg::LayernormExponentWidth];
       shift_q     <= instruction_i[hws_pkg::LayernormShiftLsb+:hws_pkg::LayernormShiftWidth];
       lo_q        <= instruction_i[hws_pkg::LayernormLoLsb+:hws_pkg::LayernormLoWidth];
       hi_q        <= instruction_i[hws_pkg::LayernormHiLsb+:hws_pkg::LayernormHiWidth];
@@ -156,7 +154,6 @@ module hws_layernorm_engine #(
     .rst_ni,
     .channels_i(channels_q),
     .wide_i(halfwords_q),
-    .exponent_i(exponent_q),
     .epsilon_i(epsilon_q),
     .shift_i(shift_q),
     .lo_i(encode ? LOWEST : lo_q),
@@ -165,7 +162,7 @@ module hws_layernorm_engine #(
     .param_beat_i(hws_pkg::BeatWidth'(param_channel_i / hws_pkg::ChannelBits'(Lanes))),
     .param_gamma_i(param_data_i[GammaWidth-1:0]),
     .param_beta_i(param_data_i[GammaWidth+:hws_pkg::BetaWidth]),
-    .param_flag_i(param_data_i[FlagBit]),
+    .param_shift_i(param_data_i[ChannelShiftLsb+:hws_pkg::ChannelShiftWidth]),
     .in_valid_i(residual_valid),
     .in_ready_o(residual_ready),
     .in_code_i(residuals),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One lane of the normaliser of hws_layernorm, stages _q2 to _q6.
 //
-//   _q2  D * y - S1                                     y = q << (r * o), or with wide_i q of 16 bits
+//   _q2  D * y - S1
 //   _q3  (D * y - S1) * R
 //   _q4  n = clamp(round_shift(_q3, z + 5), -2**15, 2**15 - 1)
 //   _q5  n * G + B
@@ -13,12 +13,10 @@ module hws_layernorm_lane (
   input  wire logic                                      clk_i,
   input  wire logic                                      advance_i,
   input  wire logic [    hws_pkg::ChannelCountWidth-1:0] channels_i,
-  input  wire logic                                      wide_i,
-  input  wire logic [hws_pkg::ResidualExponentWidth-1:0] exponent_i,
   input  wire logic [     hws_pkg::AffineShiftWidth-1:0] shift_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] lo_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] hi_i,
-  input  wire logic [            hws_pkg::StreamWidth:0] residual_i,
+  input  wire logic [           hws_pkg::ValueWidth-1:0] value_i,
   input  wire logic [             hws_pkg::SumWidth-1:0] sum_i,
   input  wire logic [      hws_pkg::ReciprocalWidth-1:0] reciprocal_i,
   input  wire logic [       hws_pkg::BitLengthWidth-1:0] length_i,
@@ -27,17 +25,12 @@ module hws_layernorm_lane (
   input  wire logic                                      keep_i,
   output      logic [             hws_pkg::OutWidth-1:0] out_o
 );
-  localparam int CodeWidth = hws_pkg::CodeWidth;
-  localparam int StreamWidth = hws_pkg::StreamWidth;
   localparam int CentredWidth = hws_pkg::CentredWidth;
   localparam int NormalProductWidth = hws_pkg::NormalProductWidth;
   localparam int NormalShiftWidth = hws_pkg::NormalShiftWidth;
   localparam int NormalWidth = hws_pkg::NormalWidth;
   localparam int AffineWidth = hws_pkg::AffineWidth;
 
-  logic flag;
-  logic [StreamWidth-1:0] code;
-  logic [hws_pkg::ValueWidth-1:0] value;
   logic signed [CentredWidth-1:0] channels, scaled, centred_q2;
   logic signed [NormalProductWidth-1:0] product_q3;
   logic [NormalShiftWidth-1:0] normal_shift;
@@ -45,11 +38,8 @@ module hws_layernorm_lane (
   logic signed [AffineWidth-1:0] affine_q5;
   logic [hws_pkg::OutWidth-1:0] out, out_q6;
 
-  assign flag         = residual_i[StreamWidth] && !wide_i;
-  assign code         = wide_i ? residual_i[StreamWidth-1:0] : StreamWidth'($signed(residual_i[CodeWidth-1:0]));
-  assign value        = hws_pkg::ValueWidth'($signed(code)) << (flag ? exponent_i : '0);
   assign channels     = CentredWidth'(channels_i);
-  assign scaled       = channels * CentredWidth'($signed(value));
+  assign scaled       = channels * CentredWidth'($signed(value_i));
   assign normal_shift = NormalShiftWidth'(length_i) + NormalShiftWidth'(5);
   assign out_o        = out_q6;
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loader of hws_layernorm: residual codes to the row buffer, and the row's sums.
+// Loader of hws_layernorm: values of the residual codes to the row buffer, and the row's sums.
 //
-//   y_c = q_c << (r * o_c),  S1 = sum y_c,  S2 = sum y_c**2
+//   y_c = q_c << sh_c,  S1 = sum y_c,  S2 = sum y_c**2
 //
 // q: 8 bits, side by side at the bottom of in_code_i, or with wide_i 16 bits, and then y_c = q_c. y: 16 bits, S1: 26 bits,
-// S2: 41 bits for 1,024 channels. y**2 of 8-bit codes is q**2 << 2 * r * o.
-// Stages: _q code, flag (buffer write); _q2 value, square; _q3 sums. out_valid is high for one cycle, 3 cycles after the
+// S2: 41 bits for 1,024 channels. y**2 of 8-bit codes is q**2 << 2 * sh.
+// shifts_i: those of beat_o's channels, one cycle after beat_valid_o.
+// Stages: _q code, shift (buffer write); _q2 value, square; _q3 sums. out_valid is high for one cycle, 3 cycles after the
 // last beat; there is no ready, because hws_layernorm_scale has a place for each row that is inside.
 `default_nettype none
 module hws_layernorm_load #(
@@ -15,10 +16,9 @@ module hws_layernorm_load #(
   input  wire logic                                            rst_ni,
   input  wire logic [          hws_pkg::ChannelCountWidth-1:0] channels_i,
   input  wire logic                                            wide_i,
-  input  wire logic [      hws_pkg::ResidualExponentWidth-1:0] exponent_i,
-  input  wire logic [                               Lanes-1:0] param_write_i,
-  input  wire logic [                  hws_pkg::BeatWidth-1:0] param_beat_i,
-  input  wire logic                                            param_flag_i,
+  output      logic                                            beat_valid_o,
+  output      logic [                  hws_pkg::BeatWidth-1:0] beat_o,
+  input  wire logic [    Lanes*hws_pkg::ChannelShiftWidth-1:0] shifts_i,
   input  wire logic                                            space_i,
   output      logic                                            load_last_o,
   input  wire logic                                            in_valid_i,
@@ -26,7 +26,7 @@ module hws_layernorm_load #(
   input  wire logic [          Lanes*hws_pkg::StreamWidth-1:0] in_code_i,
   output      logic                                            buffer_write_o,
   output      logic [hws_pkg::LayernormRowBits+hws_pkg::BeatWidth-1:0] buffer_address_o,
-  output      logic [      Lanes*(hws_pkg::StreamWidth+1)-1:0] buffer_data_o,
+  output      logic [           Lanes*hws_pkg::ValueWidth-1:0] buffer_data_o,
   output      logic                                            out_valid_o,
   output      logic [                   hws_pkg::SumWidth-1:0] out_sum_o,
   output      logic [             hws_pkg::SquareSumWidth-1:0] out_square_sum_o
@@ -34,6 +34,7 @@ module hws_layernorm_load #(
   localparam int CodeWidth = hws_pkg::CodeWidth;
   localparam int StreamWidth = hws_pkg::StreamWidth;
   localparam int CodeSquareWidth = hws_pkg::CodeSquareWidth;
+  localparam int ChannelShiftWidth = hws_pkg::ChannelShiftWidth;
   localparam int BeatWidth = hws_pkg::BeatWidth;
   localparam int ValueWidth = hws_pkg::ValueWidth;
   localparam int SquareWidth = hws_pkg::SquareWidth;
@@ -53,6 +54,8 @@ module hws_layernorm_load #(
   assign in_ready_o       = space_i;
   assign accept           = in_valid_i && space_i;
   assign load_last_o      = accept && last;
+  assign beat_valid_o     = accept;
+  assign beat_o           = beat;
   assign buffer_write_o   = valid_q;
   assign buffer_address_o = {bank_q, beat_q};
   assign out_valid_o      = valid_q3;
@@ -104,33 +107,21 @@ module hws_layernorm_load #(
   for (genvar lane = 0; lane < Lanes; lane++) begin : gen_lanes
     logic signed [StreamWidth-1:0] code, code_q;
     logic [SquareWidth-1:0] code_square, small_square;
-    logic [hws_pkg::ResidualExponentWidth-1:0] shift;
-    logic flag_q;
+    logic [ValueWidth-1:0] value;
+    logic [ChannelShiftWidth-1:0] shift;
 
-    hws_ram_1r1w #(
-      .Width(1),
-      .Depth(hws_pkg::BeatsMax)
-    ) u_flags (
-      .clk_i,
-      .write_i(param_write_i[lane]),
-      .write_address_i(param_beat_i),
-      .write_data_i(param_flag_i),
-      .read_i(accept),
-      .read_address_i(beat),
-      .read_data_o(flag_q)
-    );
-
-    assign buffer_data_o[lane*(StreamWidth+1)+:StreamWidth+1] = {flag_q, code_q};
     assign code = wide_i ? in_code_i[lane*StreamWidth+:StreamWidth] : StreamWidth'($signed(
         in_code_i[lane*CodeWidth+:CodeWidth]
     ));
-    assign shift = (flag_q && !wide_i) ? exponent_i : '0;
+    assign shift = wide_i ? '0 : shifts_i[lane*ChannelShiftWidth+:ChannelShiftWidth];
+    assign value = ValueWidth'(code_q) << shift;
+    assign buffer_data_o[lane*ValueWidth+:ValueWidth] = value;
     assign code_square = SquareWidth'(code_q) * SquareWidth'(code_q);
     assign small_square = SquareWidth'(code_square[CodeSquareWidth-1:0]) << {shift, 1'b0};
 
     always_ff @(posedge clk_i) begin
       if (accept) code_q <= code;
-      value_q2[lane]  <= keep_q[lane] ? ValueWidth'(code_q) << shift : '0;
+      value_q2[lane]  <= keep_q[lane] ? value : '0;
       square_q2[lane] <= !keep_q[lane] ? '0 : wide_i ? code_square : small_square;
     end
   end

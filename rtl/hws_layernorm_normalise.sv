@@ -6,7 +6,7 @@
 //
 // A row's S1, R and z are taken at in_valid && in_ready, also in the cycle of the row before's last read; they follow
 // the beats down the pipe, and so does the beat's number, so that G and B are read when n is there.
-// Stages: the read, then _q code, _q2 centred, _q3 times R, _q4 n, _q5 affine, _q6 code. All of them stall together.
+// Stages: the read, then _q y, _q2 centred, _q3 times R, _q4 n, _q5 affine, _q6 code. All of them stall together.
 `default_nettype none
 module hws_layernorm_normalise #(
   parameter int Lanes = hws_pkg::LayernormLanes
@@ -14,8 +14,6 @@ module hws_layernorm_normalise #(
   input  wire logic                                     clk_i,
   input  wire logic                                     rst_ni,
   input  wire logic [    hws_pkg::ChannelCountWidth-1:0] channels_i,
-  input  wire logic                                      wide_i,
-  input  wire logic [hws_pkg::ResidualExponentWidth-1:0] exponent_i,
   input  wire logic [     hws_pkg::AffineShiftWidth-1:0] shift_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] lo_i,
   input  wire logic [             hws_pkg::OutWidth-1:0] hi_i,
@@ -31,7 +29,7 @@ module hws_layernorm_normalise #(
   output      logic                                      release_o,
   output      logic                                      buffer_read_o,
   output      logic [hws_pkg::LayernormRowBits+hws_pkg::BeatWidth-1:0] buffer_address_o,
-  input  wire logic [Lanes*(hws_pkg::StreamWidth+1)-1:0] buffer_data_i,
+  input  wire logic [     Lanes*hws_pkg::ValueWidth-1:0] buffer_data_i,
   output      logic                                      out_valid_o,
   input  wire logic                                      out_ready_i,
   output      logic [       Lanes*hws_pkg::OutWidth-1:0] out_data_o,
@@ -39,7 +37,7 @@ module hws_layernorm_normalise #(
 );
   localparam int BeatWidth = hws_pkg::BeatWidth;
   localparam int AffineRamWidth = hws_pkg::GammaWidth + hws_pkg::BetaWidth;
-  localparam int ResidualWidth = hws_pkg::StreamWidth + 1;
+  localparam int ValueWidth = hws_pkg::ValueWidth;
   localparam int OutWidth = hws_pkg::OutWidth;
 
   logic active_q, advance, start, last;
@@ -128,12 +126,10 @@ module hws_layernorm_normalise #(
       .clk_i,
       .advance_i(advance),
       .channels_i,
-      .wide_i,
-      .exponent_i,
       .shift_i,
       .lo_i,
       .hi_i,
-      .residual_i(buffer_data_i[lane*ResidualWidth+:ResidualWidth]),
+      .value_i(buffer_data_i[lane*ValueWidth+:ValueWidth]),
       .sum_i(sum_q),
       .reciprocal_i(reciprocal_q2),
       .length_i(length_q3),

@@ -28,7 +28,7 @@ package hws_pkg;
   localparam int RadicandWidth = 48;  // V < 2**48
   localparam int ReciprocalWidth = 17;  // 2**15 <= R <= 2**16
   localparam int StreamWidth = 16;  // residual codes of a stream with one scale
-  localparam int ResidualExponentWidth = 3;  // r <= 7
+  localparam int ChannelShiftWidth = 3;  // sh_c <= 7
   localparam int NormalWidth = 16;  // n_c, signed
   localparam int GammaWidth = 16;  // G_c, signed
   localparam int BetaWidth = 32;  // B_c, signed
@@ -63,8 +63,8 @@ package hws_pkg;
   localparam int BeatsMax = (LayernormChannelsMax + LayernormLanes - 1) / LayernormLanes;
   localparam int BeatWidth = (BeatsMax > 1) ? $clog2(BeatsMax) : 1;  // 0 bits are no signal
   localparam int LayernormRowBits = 2;  // 2**bits row buffers keep the square root busy
-  localparam int ResidualExponentMax = 2 ** ResidualExponentWidth - 1;
-  localparam int ValueWidth = StreamWidth;  // y = q, or q << r of 8-bit codes, which is a bit less
+  localparam int ChannelShiftMax = 2 ** ChannelShiftWidth - 1;
+  localparam int ValueWidth = StreamWidth;  // y = q, or q << sh of 8-bit codes, which is a bit less
   localparam int CodeSquareWidth = 2 * CodeWidth - 1;  // (-2**7)**2 = 2**14, unsigned
   localparam int SquareWidth = 2 * ValueWidth - 1;  // y**2, unsigned
   localparam int SumWidth = ValueWidth + ChannelBits;  // S1
@@ -88,8 +88,8 @@ package hws_pkg;
   localparam int ProbabilityProductWidth = ExponentialWidth + ReciprocalWidth;  // e * R <= 2**32: its top bit is 0
 
   // Residual adder.
-  localparam int ResidualProductWidth = OutWidth + MultiplierWidth;  // y = q << r, or the constant, of 16 bits
-  localparam int EncodeShiftWidth = $clog2(2 ** GuardWidth + ResidualExponentMax);  // g + r' <= 14
+  localparam int ResidualProductWidth = OutWidth + MultiplierWidth;  // q << sh, or the constant, of 16 bits
+  localparam int EncodeShiftWidth = $clog2(2 ** GuardWidth + ChannelShiftMax);  // g + sh' <= 14
 
   // Memories and the port to DRAM. Word: of the activation buffer, the widest access of any port.
   localparam int WordBytes = 16;
@@ -118,7 +118,7 @@ package hws_pkg;
   localparam int DramBytes = DramWidth / 8;
   localparam int DramAddressWidth = 32;
   localparam int StepBeats = (ArrayColumns > DramBytes) ? ArrayColumns / DramBytes : 1;  // beats of a step's weights
-  localparam int ParameterWidth = 64;  // bias 32, M 16, s 6, old flag 1, new flag 1, from bit 0
+  localparam int ParameterWidth = 64;  // bias 32, M 16, s 6, old channel shift 3, new one 3, from bit 0
   localparam int BurstBeats = 64;
   localparam int BurstBytes = BurstBeats * DramBytes;
   localparam int DmaOutstanding = 8;
@@ -254,6 +254,8 @@ package hws_pkg;
   localparam int GemmOutRowWidth = 16;
   localparam int GemmSkipBaseLsb = 288;
   localparam int GemmSkipBaseWidth = 24;
+  localparam int GemmShiftLsb = 312;
+  localparam int GemmShiftWidth = 6;
   localparam int GemmSkipStrideLsb = 320;
   localparam int GemmSkipStrideWidth = 16;
   localparam int GemmOperandZeroLsb = 336;
@@ -281,20 +283,14 @@ package hws_pkg;
   localparam int GemmOperandBitsWidth = 4;
   localparam int GemmOperandExponentLsb = 407;
   localparam int GemmOperandExponentWidth = 5;
+  localparam int GemmGuardLsb = 412;
+  localparam int GemmGuardWidth = 3;
   localparam int GemmMultiplierLsb = 416;
   localparam int GemmMultiplierWidth = 16;
-  localparam int GemmShiftLsb = 432;
-  localparam int GemmShiftWidth = 6;
-  localparam int GemmOldExponentLsb = 438;
-  localparam int GemmOldExponentWidth = 3;
-  localparam int GemmNewExponentLsb = 441;
-  localparam int GemmNewExponentWidth = 3;
-  localparam int GemmGuardLsb = 444;
-  localparam int GemmGuardWidth = 3;
-  localparam int GemmCodeLoLsb = 448;
-  localparam int GemmCodeLoWidth = 8;
-  localparam int GemmCodeHiLsb = 456;
-  localparam int GemmCodeHiWidth = 8;
+  localparam int GemmCodeLoLsb = 432;
+  localparam int GemmCodeLoWidth = 16;
+  localparam int GemmCodeHiLsb = 448;
+  localparam int GemmCodeHiWidth = 16;
   localparam int GemmOutlierHighLsb = 464;
   localparam int GemmOutlierHighWidth = 24;
   localparam int GemmOutlierLowLsb = 488;
@@ -342,8 +338,6 @@ package hws_pkg;
   localparam int LayernormOutStrideWidth = 16;
   localparam int LayernormOutRowLsb = 176;
   localparam int LayernormOutRowWidth = 16;
-  localparam int LayernormExponentLsb = 192;
-  localparam int LayernormExponentWidth = 3;
   localparam int LayernormShiftLsb = 195;
   localparam int LayernormShiftWidth = 5;
   localparam int LayernormInHalfwordsLsb = 200;

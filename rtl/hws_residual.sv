@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Residual adder of the drain, to channel two-scale codes (O-2SF) or to the sum itself, Lanes channels a cycle.
+// Residual adder of the drain, to codes with a shift for each channel, Lanes channels a cycle.
 //
-//   stream = round_shift((q << (r * o)) * M, s), or the embedding's constant
+//   stream = round_shift((q << sh) * M, s), or the embedding's constant
 //   y      = clamp(stream + branch, -2**15, 2**15 - 1)
-//   code   = clamp(round_shift(y, g + r' * o'), lo, hi), or with wide_i: y
+//   code   = clamp(round_shift(y, g + sh'), lo, hi)
 //
-// q: int8, old residual code with its channel's flag o and the exponent r (0 to 7). M: 0 to 2**15 - 1. s: 0 to 47.
-// constant, branch: int16 on the new tensor's grid with g (0 to 7) guard bits. code, lo, hi: int8 with the new flag o' and
-// exponent r', at the bottom of out_data_o's 16 bits, zeros above. in_stream is q at the bottom of 16 bits, or the constant
-// where constant_i is set; a residual stream of 16 bits is a constant to this unit, and its sum is wide.
-// The flags travel with their channel; the rest holds while a word is inside.
-// Latency: 4 cycles: _q value, _q2 product, _q3 sum, _q4 code or sum. A bubble closes when a later stage stalls.
+// q: int8, old residual code with its channel's shift sh (0 to 7). M: 0 to 2**15 - 1. s: 0 to 47.
+// constant, branch: int16 on the new tensor's grid with g (0 to 7) guard bits. code, lo, hi: int16; codes of 8 bits are
+// its low byte. in_stream is q at the bottom of 16 bits, or the constant where constant_i is set; a residual stream of
+// more than 8 bits is a constant to this unit, and its g and sh' are 0.
+// The shifts travel with their channel; the rest holds while a word is inside.
+// Latency: 4 cycles: _q value, _q2 product, _q3 sum, _q4 code. A bubble closes when a later stage stalls.
 `default_nettype none
 module hws_residual #(
   parameter int Lanes = hws_pkg::DrainLanes
@@ -18,20 +18,17 @@ module hws_residual #(
   input  wire logic                                      clk_i,
   input  wire logic                                      rst_ni,
   input  wire logic                                      constant_i,
-  input  wire logic                                      wide_i,
   input  wire logic [      hws_pkg::MultiplierWidth-1:0] multiplier_i,
   input  wire logic [ hws_pkg::MultiplierShiftWidth-1:0] shift_i,
-  input  wire logic [hws_pkg::ResidualExponentWidth-1:0] old_exponent_i,
-  input  wire logic [hws_pkg::ResidualExponentWidth-1:0] new_exponent_i,
   input  wire logic [           hws_pkg::GuardWidth-1:0] guard_i,
-  input  wire logic [            hws_pkg::CodeWidth-1:0] lo_i,
-  input  wire logic [            hws_pkg::CodeWidth-1:0] hi_i,
+  input  wire logic [             hws_pkg::OutWidth-1:0] lo_i,
+  input  wire logic [             hws_pkg::OutWidth-1:0] hi_i,
   input  wire logic                                      in_valid_i,
   output      logic                                      in_ready_o,
   input  wire logic [       Lanes*hws_pkg::OutWidth-1:0] in_stream_i,
   input  wire logic [       Lanes*hws_pkg::OutWidth-1:0] in_branch_i,
-  input  wire logic [                         Lanes-1:0] in_old_flag_i,
-  input  wire logic [                         Lanes-1:0] in_new_flag_i,
+  input  wire logic [Lanes*hws_pkg::ChannelShiftWidth-1:0] in_old_shift_i,
+  input  wire logic [Lanes*hws_pkg::ChannelShiftWidth-1:0] in_new_shift_i,
   input  wire logic                                      in_last_i,
   output      logic                                      out_valid_o,
   input  wire logic                                      out_ready_i,
@@ -42,6 +39,7 @@ module hws_residual #(
   localparam int OutWidth = hws_pkg::OutWidth;
   localparam int MultiplierWidth = hws_pkg::MultiplierWidth;
   localparam int ShiftWidth = hws_pkg::MultiplierShiftWidth;
+  localparam int ChannelShiftWidth = hws_pkg::ChannelShiftWidth;
   localparam int ProductWidth = hws_pkg::ResidualProductWidth;
   localparam int EncodeShiftWidth = hws_pkg::EncodeShiftWidth;
 
@@ -49,7 +47,6 @@ module hws_residual #(
   logic ready, ready2, ready3, ready4;
   logic signed [MultiplierWidth-1:0] multiplier;
   logic [ShiftWidth-1:0] shift;
-  logic [EncodeShiftWidth-1:0] small_shift, large_shift;
 
   assign ready4      = !valid_q4 || out_ready_i;
   assign ready3      = !valid_q3 || ready4;
@@ -62,8 +59,6 @@ module hws_residual #(
   // The constant is on the new grid already.
   assign multiplier  = constant_i ? MultiplierWidth'(1) : $signed(multiplier_i);
   assign shift       = constant_i ? '0 : shift_i;
-  assign small_shift = EncodeShiftWidth'(guard_i);
-  assign large_shift = EncodeShiftWidth'(guard_i) + EncodeShiftWidth'(new_exponent_i);
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -78,36 +73,33 @@ module hws_residual #(
   end
 
   for (genvar lane = 0; lane < Lanes; lane++) begin : gen_lanes
-    logic [OutWidth-1:0] stream, value, branch_q, branch_q2, sum, sum_q3, data_q4;
+    logic [OutWidth-1:0] stream, value, branch_q, branch_q2, sum, sum_q3, code, code_q4;
     logic signed [OutWidth-1:0] value_q;
     logic signed [ProductWidth-1:0] product_q2;
-    logic new_flag_q, new_flag_q2, new_flag_q3;
-    logic [CodeWidth-1:0] code;
+    logic [ChannelShiftWidth-1:0] old_shift, new_shift_q, new_shift_q2;
+    logic [EncodeShiftWidth-1:0] encode_shift_q3;
 
-    assign stream = in_stream_i[lane*OutWidth+:OutWidth];
-
-    always_comb begin
-      if (constant_i) value = stream;
-      else value = OutWidth'($signed(CodeWidth'(stream))) << (in_old_flag_i[lane] ? old_exponent_i : '0);
-    end
+    assign stream    = in_stream_i[lane*OutWidth+:OutWidth];
+    assign old_shift = in_old_shift_i[lane*ChannelShiftWidth+:ChannelShiftWidth];
+    assign value     = constant_i ? stream : OutWidth'($signed(CodeWidth'(stream))) << old_shift;
 
     // The data path needs no reset: the valid bits guard it.
     always_ff @(posedge clk_i) begin
       if (ready && in_valid_i) begin
-        value_q    <= value;
-        branch_q   <= in_branch_i[lane*OutWidth+:OutWidth];
-        new_flag_q <= in_new_flag_i[lane];
+        value_q     <= value;
+        branch_q    <= in_branch_i[lane*OutWidth+:OutWidth];
+        new_shift_q <= in_new_shift_i[lane*ChannelShiftWidth+:ChannelShiftWidth];
       end
       if (ready2 && valid_q) begin
-        product_q2  <= ProductWidth'(value_q) * ProductWidth'(multiplier);
-        branch_q2   <= branch_q;
-        new_flag_q2 <= new_flag_q;
+        product_q2   <= ProductWidth'(value_q) * ProductWidth'(multiplier);
+        branch_q2    <= branch_q;
+        new_shift_q2 <= new_shift_q;
       end
       if (ready3 && valid_q2) begin
-        sum_q3      <= sum;
-        new_flag_q3 <= new_flag_q2;
+        sum_q3          <= sum;
+        encode_shift_q3 <= EncodeShiftWidth'(guard_i) + EncodeShiftWidth'(new_shift_q2);
       end
-      if (ready4 && valid_q3) data_q4 <= wide_i ? sum_q3 : OutWidth'(code);
+      if (ready4 && valid_q3) code_q4 <= code;
     end
 
     hws_round_saturate #(
@@ -126,17 +118,17 @@ module hws_residual #(
     hws_round_saturate #(
       .InWidth(OutWidth),
       .ShiftWidth(EncodeShiftWidth),
-      .OutWidth(CodeWidth)
+      .OutWidth(OutWidth)
     ) u_round_code (
       .x_i(sum_q3),
-      .shift_i(new_flag_q3 ? large_shift : small_shift),
-      .offset_i(CodeWidth'(0)),
+      .shift_i(encode_shift_q3),
+      .offset_i(OutWidth'(0)),
       .lo_i(lo_i),
       .hi_i(hi_i),
       .y_o(code)
     );
 
-    assign out_data_o[lane*OutWidth+:OutWidth] = data_q4;
+    assign out_data_o[lane*OutWidth+:OutWidth] = code_q4;
   end
 endmodule : hws_residual
 `default_nettype wire

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Weight buffer: two banks of WeightSteps words of ArrayColumns weights, and two banks of ArrayColumns parameter entries
-// of the drain (bias 32, M 16, s 6, old flag 1, new flag 1, from bit 0).
+// of the drain (bias 32, M 16, s 6, old channel shift 3, new one 3, from bit 0).
 //
 // Write: a beat of a step's weights (a byte each; where a step is less than a beat, its low bytes), or one entry.
 // Weights: the step's word two cycles after the request (memory, register, as the activation buffer), held until two

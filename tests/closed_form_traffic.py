@@ -6,8 +6,8 @@ An oracle for ``hwsim/cost/traffic.py``, which counts what the instructions of a
   elements that exist. Codes are packed at their own number of bits, weights at ``weight_bits``.
 * Weights come from DRAM into the weight buffer once an image.
 * DRAM is also read for the pixels, the constant of the embedding, and the parameters that the drain and the
-  LayerNorm unit keep in registers: bias, multiplier and shift of each column, affine, flags, table. They pass through
-  neither buffer. The logits are written to DRAM.
+  LayerNorm unit keep in registers: bias, multiplier and shift of each column, affine, channels' shifts, table. They
+  pass through neither buffer. The logits are written to DRAM.
 * Softmax and LayerNorm read a row once and keep it inside the unit. Planes of outliers are written as a whole; how many
   of their channels the array reads depends on the image and is not counted.
 """
@@ -21,11 +21,12 @@ from hwsim.compiler.limits import plane_bits, tensor_bits
 from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, lower, row_operand
 from hwsim.config import AcceleratorConfig
 from hwsim.cost.traffic import Traffic
-from hwsim.formats import ChannelTwoScale, RowUniform
+from hwsim.formats import ChannelScaled, RowUniform
 from hwsim.network import AttentionScores, LayerNorm, Linear, Network, Residual, Table
 
 BIAS_BITS = 32
 GAMMA_BITS, BETA_BITS = 16, 32
+CHANNEL_SHIFT_BITS = 3
 CONSTANT_BITS = 16
 ROW_TABLE_BITS = 41
 """m, E and z of a row."""
@@ -91,7 +92,7 @@ def _parameter_bits(network: Network, one: Pass, config: AcceleratorConfig) -> i
     main, multiplier_bits = one.main, config.multiplier_bits + config.multiplier_shift_bits
     columns = network.tensor(main.output).shape[-1]
     if isinstance(main, LayerNorm):
-        bits = columns * (GAMMA_BITS + BETA_BITS + 1)
+        bits = columns * (GAMMA_BITS + BETA_BITS + CHANNEL_SHIFT_BITS)
         out = network.tensor(main.output)
         return bits + (out.shape[0] * ROW_TABLE_BITS if isinstance(out.format, RowUniform) else 0)
     if not isinstance(main, Product):
@@ -103,7 +104,7 @@ def _parameter_bits(network: Network, one: Pass, config: AcceleratorConfig) -> i
         entries = 1 << network.tensor(one.drain.input).format.bits
         bits += entries * network.tensor(one.drain.output).format.bits
     if isinstance(one.drain, Residual):
-        flag_maps = 1 if one.drain.skip is None else 2
-        if isinstance(network.tensor(one.drain.output).format, ChannelTwoScale):
-            bits += multiplier_bits + columns * flag_maps
+        tensors = 1 if one.drain.skip is None else 2
+        if isinstance(network.tensor(one.drain.output).format, ChannelScaled):
+            bits += multiplier_bits + columns * tensors * CHANNEL_SHIFT_BITS
     return bits

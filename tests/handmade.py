@@ -10,7 +10,7 @@ from hwsim.cost.cycles import QUEUE_OF_UNIT, LayerCycles, Profile
 from hwsim.cost.estimate import Cost, estimate
 from hwsim.cost.traffic import Owner, Traffic
 from hwsim.cost.waits import REASONS, Reason
-from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, TwoScale, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -53,7 +53,7 @@ def network() -> Network:
     formats = {
         "image": Uniform(bits=8, signed=False),
         "patches": Uniform(bits=8, signed=False, zero_point=7),
-        "stream": ChannelTwoScale(bits=8, exponent=2),
+        "stream": ChannelScaled(bits=8),
         "normed": EIGHT,
         "hidden": Uniform(bits=10, signed=True),
         "gelu": TWO_SCALE,

@@ -26,13 +26,13 @@ def random_state(config: AcceleratorConfig, seed: int) -> State:
     parameters.bias[:] = rng.integers(-(1 << 16), 1 << 16, parameters.bias.shape)
     parameters.multiplier[:] = rng.integers(1 << 14, 1 << 15, parameters.multiplier.shape)
     parameters.shift[:] = rng.integers(15, 28, parameters.shift.shape)
-    parameters.old_flag[:] = rng.integers(0, 2, parameters.old_flag.shape)
-    parameters.new_flag[:] = rng.integers(0, 2, parameters.new_flag.shape)
+    parameters.old_shift[:] = rng.integers(0, 8, parameters.old_shift.shape)
+    parameters.new_shift[:] = rng.integers(0, 8, parameters.new_shift.shape)
     state.table[:] = rng.integers(0, 256, state.table.shape)
     affine = state.affine
     affine.gamma[:] = rng.integers(-(1 << 15), 1 << 15, affine.gamma.shape)
     affine.beta[:] = rng.integers(-(1 << 24), 1 << 24, affine.beta.shape)
-    affine.flag[:] = rng.integers(0, 2, affine.flag.shape)
+    affine.shift[:] = rng.integers(0, 8, affine.shift.shape)
     return state
 
 

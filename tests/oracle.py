@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import floor, prod
 
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 
 Ints = Sequence[int]
 Term = tuple[int, int]
@@ -38,8 +38,8 @@ def clamp(x: int, lo: int, hi: int) -> int:
 # Formats
 
 
-def decode(code: int, fmt: Format, flag: int = 0) -> Term:
-    """Mantissa and shift of one code; ``flag`` is the channel's, for O-2SF."""
+def decode(code: int, fmt: Format, channel_shift: int = 0) -> Term:
+    """Mantissa and shift of one code; in a channel-scaled format the shift is the channel's."""
     code = int(code)
     if isinstance(fmt, Uniform):
         lo, hi = code_range(fmt)
@@ -56,9 +56,9 @@ def decode(code: int, fmt: Format, flag: int = 0) -> Term:
         return _decode_log(code, fmt)
     if isinstance(fmt, Codebook):
         return fmt.mantissas[code], fmt.shifts[code]
-    assert isinstance(fmt, ChannelTwoScale)
+    assert isinstance(fmt, ChannelScaled)
     assert -(2 ** (fmt.bits - 1)) <= code < 2 ** (fmt.bits - 1)
-    return code, fmt.exponent * int(flag)
+    return code, int(channel_shift)
 
 
 def _decode_log(code: int, fmt: Logarithmic) -> Term:
@@ -81,7 +81,7 @@ def term_value(term: Term) -> int:
     return mantissa * 2**shift
 
 
-def code_range(fmt: Uniform | RowUniform | ChannelTwoScale) -> tuple[int, int]:
+def code_range(fmt: Uniform | RowUniform | ChannelScaled) -> tuple[int, int]:
     """Smallest and largest code."""
     count = 2**fmt.bits
     if isinstance(fmt, Uniform | RowUniform) and not fmt.signed:
@@ -273,8 +273,8 @@ def layernorm_normalise(values: Ints, epsilon: int) -> list[int]:
 
 def layernorm_row(
     codes: Ints,
-    flags: Ints,
-    fmt: ChannelTwoScale,
+    channel_shifts: Ints,
+    fmt: ChannelScaled,
     gamma: Ints,
     beta: Ints,
     shift: int,
@@ -283,7 +283,7 @@ def layernorm_row(
     hi: int,
 ) -> list[int]:
     """One row of residual codes to one row of output codes."""
-    values = [term_value(decode(code, fmt, flag)) for code, flag in zip(codes, flags, strict=True)]
+    values = [term_value(decode(code, fmt, s)) for code, s in zip(codes, channel_shifts, strict=True)]
     return layernorm_values(values, gamma, beta, shift, epsilon, lo, hi)
 
 
@@ -312,20 +312,15 @@ def row_terms(code: int, high: int, low: int, zero_point: int, exponent: int) ->
 # Residual adder
 
 
-def rescale_skip(code: int, fmt: ChannelTwoScale, flag: int, mult: int, shift: int) -> int:
-    """Old residual code on the guarded grid of the new tensor: ``round_shift((q << (r * o_c)) * M, s)``."""
-    return round_shift(term_value(decode(code, fmt, flag)) * int(mult), shift)
+def rescale_skip(code: int, channel_shift: int, mult: int, shift: int) -> int:
+    """Old residual code on the guarded grid of the new tensor: ``round_shift((q << sh_c) * M, s)``."""
+    return round_shift(int(code) * 2 ** int(channel_shift) * int(mult), shift)
 
 
-def residual_add(stream: int, branch: int, guard_bits: int, fmt: ChannelTwoScale, flag: int) -> int:
+def residual_add(stream: int, branch: int, guard_bits: int, channel_shift: int, lo: int, hi: int) -> int:
     """Add and encode; ``stream`` is the rescaled skip or the embedding's constant."""
     y = clamp(int(stream) + int(branch), -(2**15), 2**15 - 1)
-    return clamp(round_shift(y, int(guard_bits) + fmt.exponent * int(flag)), *code_range(fmt))
-
-
-def residual_add_wide(stream: int, branch: int) -> int:
-    """Add in a stream of 16 bits."""
-    return clamp(int(stream) + int(branch), -(2**15), 2**15 - 1)
+    return clamp(round_shift(y, int(guard_bits) + int(channel_shift)), lo, hi)
 
 
 # Input

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwsim.formats import ChannelTwoScale, Format, RowUniform, Uniform
+from hwsim.formats import ChannelScaled, Format, RowUniform, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -123,38 +123,37 @@ def _table(network: Network, layer: Table, tensors: dict[str, Nested]) -> Nested
 
 def _residual(network: Network, layer: Residual, tensors: dict[str, Nested]) -> Nested:
     fmt = network.tensor(layer.output).format
-    if isinstance(fmt, Uniform):
-        kept = _list(network, layer.name, "constant") if layer.skip is None else tensors[layer.skip]
-        return [
-            [oracle.residual_add_wide(q, b) for q, b in zip(*rows, strict=True)]
-            for rows in zip(kept, tensors[layer.branch], strict=True)
-        ]
-    assert isinstance(fmt, ChannelTwoScale)
-    flags = network.flags(layer.output).tolist()
+    assert isinstance(fmt, ChannelScaled | Uniform)
     if layer.skip is None:
         stream = _list(network, layer.name, "constant")
     else:
-        old, old_flags = network.tensor(layer.skip).format, network.flags(layer.skip).tolist()
-        assert isinstance(old, ChannelTwoScale)
+        old_shifts = _channel_shifts(network, layer.skip)
         stream = [
-            [oracle.rescale_skip(q, old, f, layer.mult, layer.shift) for q, f in zip(row, old_flags, strict=True)]
+            [oracle.rescale_skip(q, old, layer.mult, layer.shift) for q, old in zip(row, old_shifts, strict=True)]
             for row in tensors[layer.skip]
         ]
+    new_shifts, bounds = _channel_shifts(network, layer.output), oracle.code_range(fmt)
     return [
-        [oracle.residual_add(s, b, layer.guard_bits, fmt, f) for s, b, f in zip(kept, added, flags, strict=True)]
-        for kept, added in zip(stream, tensors[layer.branch], strict=True)
+        [oracle.residual_add(s, b, layer.guard_bits, new, *bounds) for s, b, new in zip(*rows, new_shifts, strict=True)]
+        for rows in zip(stream, tensors[layer.branch], strict=True)
     ]
 
 
+def _channel_shifts(network: Network, tensor: str) -> list[int]:
+    """Shift of each channel of the residual stream; none has one where the stream has one scale."""
+    spec = network.tensor(tensor)
+    if isinstance(spec.format, ChannelScaled):
+        return [int(shift) for shift in network.arrays[f"{tensor}.shifts"]]
+    return [0] * spec.shape[-1]
+
+
 def _layernorm(network: Network, layer: LayerNorm, tensors: dict[str, Nested]) -> Nested:
-    fmt, out = network.tensor(layer.input).format, network.tensor(layer.output).format
-    rows = tensors[layer.input][: layer.tokens]
-    if isinstance(fmt, ChannelTwoScale):
-        flags = network.flags(layer.input).tolist()
-        rows = [
-            [oracle.term_value(oracle.decode(code, fmt, flag)) for code, flag in zip(row, flags, strict=True)]
-            for row in rows
-        ]
+    out = network.tensor(layer.output).format
+    shifts = _channel_shifts(network, layer.input)
+    rows = [
+        [oracle.term_value((code, shift)) for code, shift in zip(row, shifts, strict=True)]
+        for row in tensors[layer.input][: layer.tokens]
+    ]
     gamma, beta = (_list(network, layer.name, name) for name in ("gamma", "beta"))
     affine = gamma, beta, layer.shift, layer.epsilon
     if isinstance(out, Uniform):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -39,6 +39,8 @@ SIGNED_16 = Uniform(bits=16, signed=True)
 WEIGHT_DEVIATION = 40
 STREAM_DEVIATION = 3000
 """Of a residual stream of 16 bits."""
+BRANCH_DEVIATION = 12_000
+"""Largest of a branch to a stream of 8 bits, whose large shifts would like more than 16 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ def random_network(
 
     ``many_shifts`` draws logarithmic and codebook formats too, which two accumulators cannot hold. ``row_scales`` lets
     most LayerNorms make rows with scales of their own, most of them with outliers, and ``wide_stream`` gives the
-    residual stream 16 bits.
+    residual stream 11 to 16 bits.
     """
     rng = np.random.default_rng(seed)
     shape = replace(random_shape(rng), **changes)
@@ -150,6 +152,9 @@ class _Builder:
         # of their own, so that all else stays the same
         self.format_rng = rng.spawn(1)[0] if many_shifts else None
         self.row_rng = rng.spawn(1)[0] if row_scales else None
+        self.stream_rng = rng.spawn(1)[0]
+        self.wide = Uniform(bits=int(self.stream_rng.integers(11, 17)), signed=True)
+        self.magnitudes = self.stream_rng.integers(0, 8, shape.channels)  # how far each channel stands out
         self.layers: list[Layer] = []
         self.tensors: dict[str, TensorSpec] = {}
         self.arrays: dict[str, NDArray[Any]] = {}
@@ -212,7 +217,9 @@ class _Builder:
         self._multipliers(f"{name}.values", 2 / _value_of_one(fmt), s.channels)
         return context
 
-    def _linear(self, name: str, source: str, columns: int, fmt: Uniform, deviation: float) -> str:
+    def _linear(
+        self, name: str, source: str, columns: int, fmt: Uniform, deviation: float | NDArray[np.float64]
+    ) -> str:
         rows, depth = self.tensors[source].shape
         rng = self.rng
         weight = np.clip(np.rint(rng.normal(size=(columns, depth)) * WEIGHT_DEVIATION), -128, 127).astype(np.int8)
@@ -253,8 +260,10 @@ class _Builder:
         rng, guard_bits = self.rng, int(self.rng.integers(0, 5))
         if self.wide_stream:
             return self._wide_residual(name, branch_name, source, skip)
-        fmt = ChannelTwoScale(bits=int(rng.integers(6, 9)), exponent=int(rng.integers(0, 4)))
-        deviation = fmt.maximum / 3 * 2**guard_bits
+        fmt = ChannelScaled(bits=int(rng.integers(6, 9)))
+        # a code must not be too far from the same channel's in the tensor before
+        shifts = np.clip(self.magnitudes + self.stream_rng.integers(-1, 2, self.shape.channels), 0, 7)
+        deviation = np.minimum(fmt.maximum / 3 * 2.0 ** (guard_bits + shifts), BRANCH_DEVIATION)
         branch = self._linear(branch_name, source, self.shape.channels, SIGNED_16, deviation)
         shape = self.tensors[branch].shape
         mult, shift = multiplier(float(rng.uniform(0.4, 0.9)) * 2**guard_bits)
@@ -264,19 +273,20 @@ class _Builder:
         layer = Residual(
             name=name, output=f"{name}.out", branch=branch, skip=skip, mult=mult, shift=shift, guard_bits=guard_bits
         )
-        self.arrays[f"{name}.out.flags"] = (rng.random(shape[1]) < 0.2).astype(np.uint8)
+        self.arrays[f"{name}.out.shifts"] = shifts.astype(np.uint8)
         return self._add(layer, shape, fmt)
 
     def _wide_residual(self, name: str, branch_name: str, source: str, skip: str | None) -> str:
-        branch = self._linear(branch_name, source, self.shape.channels, SIGNED_16, STREAM_DEVIATION)
+        deviation = min(STREAM_DEVIATION, self.wide.maximum / 2)
+        branch = self._linear(branch_name, source, self.shape.channels, SIGNED_16, deviation)
         shape = self.tensors[branch].shape
         if skip is None:
-            constant = np.rint(self.rng.normal(size=shape) * STREAM_DEVIATION)
+            constant = np.rint(self.rng.normal(size=shape) * deviation)
             self.arrays[f"{name}.constant"] = constant.astype(np.int16)
         layer = Residual(
             name=name, output=f"{name}.out", branch=branch, skip=skip, mult=int(skip is not None), shift=0, guard_bits=0
         )
-        return self._add(layer, shape, SIGNED_16)
+        return self._add(layer, shape, self.wide)
 
     def _row_layernorm(self, name: str, source: str, tokens: int, rng: np.random.Generator) -> str:
         channels, shift = self.tensors[source].shape[1], 13
@@ -307,8 +317,8 @@ class _Builder:
         )
         return self._add(layer, (tokens, channels), fmt)
 
-    def _multipliers(self, name: str, ratio: float, count: int) -> None:
-        pairs = [multiplier(ratio * float(factor)) for factor in self.rng.uniform(0.5, 2, count)]
+    def _multipliers(self, name: str, ratio: float | NDArray[np.float64], count: int) -> None:
+        pairs = [multiplier(float(each)) for each in ratio * self.rng.uniform(0.5, 2, count)]
         self.arrays[f"{name}.mult"] = np.array([mult for mult, _ in pairs], np.int16)
         self.arrays[f"{name}.shift"] = np.array([shift for _, shift in pairs], np.uint8)
 

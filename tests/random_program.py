@@ -138,7 +138,7 @@ class RandomProgram:
         else:
             residual = self.load_codes(group, ROW, rows, channels)
         values = [
-            rng.getrandbits(16) | rng.randint(-(1 << 28), 1 << 28) % (1 << 32) << 16 | rng.getrandbits(1) << 48
+            rng.getrandbits(16) | rng.randint(-(1 << 28), 1 << 28) % (1 << 32) << 16 | rng.getrandbits(3) << 48
             for _ in range(channels)
         ]
         self.load("layernorm", "layernorm parameters", self.entries(values))
@@ -147,7 +147,7 @@ class RandomProgram:
             "layernorm", {f"bank {group} {ROW}", "layernorm parameters", f"bank {group} {RESULT}"},
             in_base=residual["base"], in_stride=residual["stride"], rows=rows, channels=channels,
             out_base=self.place(group, RESULT), out_stride=row_stride(channels, False, config.word_bytes),
-            exponent=rng.randint(0, 7), shift=rng.randint(15, 25), lo=lo, hi=lo + 255, epsilon=rng.getrandbits(20),
+            shift=rng.randint(15, 25), lo=lo, hi=lo + 255, epsilon=rng.getrandbits(20),
             in_halfwords=int(wide),
         )  # fmt: skip
         self.store(group, rows, channels, False)
@@ -198,8 +198,8 @@ class RandomProgram:
         }  # fmt: skip
 
     def _parameter(self, rng: random.Random) -> int:
-        bias, flags = rng.randint(-(1 << 16), 1 << 16) % (1 << 32), rng.getrandbits(2)
-        return bias | rng.randint(0, (1 << 15) - 1) << 32 | rng.randint(14, 26) << 48 | flags << 54
+        bias, channel_shifts = rng.randint(-(1 << 16), 1 << 16) % (1 << 32), rng.getrandbits(6)
+        return bias | rng.randint(0, (1 << 15) - 1) << 32 | rng.randint(14, 26) << 48 | channel_shifts << 54
 
     def _drain(
         self, group: int, rows: int, columns: int, fields: dict[str, int], memories: set[str]
@@ -215,21 +215,18 @@ class RandomProgram:
             memories.add("table")
             self.load("table", "table", rng.randbytes(1024))
             return drain, False
-        fields |= {"lo": -(1 << 15), "hi": (1 << 15) - 1, "zero_point": 0, "code_lo": -128, "code_hi": 127}
-        fields |= {"new_exponent": rng.randint(0, 7), "guard": rng.randint(0, 7)}
+        end = 1 << rng.choice([7, 15, rng.randint(1, 15)])
+        fields |= {"lo": -(1 << 15), "hi": (1 << 15) - 1, "zero_point": 0, "code_lo": -end, "code_hi": end - 1}
+        fields |= {"guard": rng.choice([0, rng.randint(0, 7)])}
         memories.add(f"bank {group} {SKIP}")
         if drain == "residual":
-            fields |= {
-                "multiplier": rng.getrandbits(15),
-                "shift": rng.randint(8, 20),
-                "old_exponent": rng.randint(0, 7),
-            }
+            fields |= {"multiplier": rng.getrandbits(15), "shift": rng.randint(8, 20)}
             lanes = self.config.drain_lanes
             place = self.load_codes(group, SKIP, rows, -(-columns // lanes) * lanes)
         else:
             place = self.load_halfwords(group, SKIP, rows, columns, 20_000)
         fields |= {"skip_base": place["base"], "skip_stride": place["stride"]}
-        return drain, drain == "constant" and rng.random() < 0.5
+        return drain, rng.random() < 0.5
 
 
 def with_tokens(drafts: list[Draft]) -> list[Instruction]:

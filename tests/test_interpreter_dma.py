@@ -146,7 +146,7 @@ def test_weights_and_parameters_of_a_bank(
             at = steps * step_bytes + column * beat
             word = int.from_bytes(before.dram[at : at + 8].tobytes(), "little")
             expected = (
-                signed(word, 0, 32), signed(word, 32, 16), word >> 48 & 63, word >> 54 & 1, word >> 55 & 1,
+                signed(word, 0, 32), signed(word, 32, 16), word >> 48 & 63, word >> 54 & 7, word >> 57 & 7,
             )  # fmt: skip
         else:
             expected = parameters(before, bank, column)
@@ -156,7 +156,7 @@ def test_weights_and_parameters_of_a_bank(
 
 def parameters(state: State, bank: int, column: int) -> tuple[int, ...]:
     of = state.parameters
-    arrays = of.bias, of.multiplier, of.shift, of.old_flag, of.new_flag
+    arrays = of.bias, of.multiplier, of.shift, of.old_shift, of.new_shift
     return tuple(int(array[bank, column]) for array in arrays)
 
 
@@ -176,7 +176,7 @@ def test_small_memories_fill_from_their_start(config: AcceleratorConfig) -> None
     words = [int.from_bytes(before.dram[beat * i : beat * i + 8].tobytes(), "little") for i in range(9)]
     assert state.affine.gamma[:7].tolist() == [signed(word, 0, 16) for word in words[:7]]
     assert state.affine.beta[:7].tolist() == [signed(word, 16, 32) for word in words[:7]]
-    assert state.affine.flag[:7].tolist() == [word >> 48 & 1 for word in words[:7]]
+    assert state.affine.shift[:7].tolist() == [word >> 48 & 7 for word in words[:7]]
     assert (state.affine.gamma[7:] == before.affine.gamma[7:]).all()
     assert state.codebook.mantissa[:9].tolist() == [signed(word, 0, 16) for word in words]
     assert state.codebook.shift[:9].tolist() == [word >> 16 & 31 for word in words]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwsim.compiler.program import OperandCounts
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Format, Logarithmic, TwoScale
+from hwsim.formats import Format, Logarithmic, TwoScale
 from hwsim.interpreter import State, execute
 from hwsim.isa import COLUMN_SOURCES, DRAIN_OPERATIONS, OPERAND_KINDS, Instruction, decode, encode
 from tests import oracle
@@ -120,18 +120,11 @@ def drain(memory: Memory, before: Memory, state: State, one: Instruction, r: int
         if operation == "constant":
             stream = before.get_halfword(*skip)
         else:
-            old = ChannelTwoScale(bits=8, exponent=one["old_exponent"])
-            flag = int(parameters.old_flag[entry])
             multiplier = one["multiplier"] - (one["multiplier"] >> 15 << 16)  # 16 bits, signed
-            stream = oracle.rescale_skip(before.get(*skip, signed=True), old, flag, multiplier, one["shift"])
-        if operation == "constant" and one["out_halfwords"]:
-            memory.put_halfword(one["out_base"], one["out_stride"], *place, oracle.residual_add_wide(stream, y))
-            return
-        new = ChannelTwoScale(bits=8, exponent=one["new_exponent"])
-        y = oracle.residual_add(stream, y, one["guard"], new, int(parameters.new_flag[entry]))
-        y = oracle.clamp(y, one["code_lo"], one["code_hi"])
-    if operation != "none":
-        y %= 256  # as a halfword, with zeros above
+            old = before.get(*skip, signed=True), parameters.old_shift[entry]
+            stream = oracle.rescale_skip(*old, multiplier, one["shift"])
+        bounds = one["code_lo"], one["code_hi"]
+        y = oracle.residual_add(stream, y, one["guard"], parameters.new_shift[entry], *bounds)
     put = memory.put_halfword if one["out_halfwords"] else memory.put
     put(one["out_base"], one["out_stride"], *place, y)
 
@@ -154,7 +147,9 @@ def gemms(draw: Any, config: AcceleratorConfig) -> Instruction:
     kind = draw(st.sampled_from(OPERAND_KINDS))
     exponent = draw(st.integers(0, 15))
     lo, hi = sorted(draw(st.lists(st.integers(-512, 511), min_size=2, max_size=2)))
-    code_lo, code_hi = sorted(draw(st.lists(st.integers(-128, 127), min_size=2, max_size=2)))
+    code_bits = draw(st.sampled_from([8, 16]))
+    ends = st.integers(-(1 << (code_bits - 1)), (1 << (code_bits - 1)) - 1)
+    code_lo, code_hi = sorted(draw(st.lists(ends, min_size=2, max_size=2)))
     return instruction(
         "gemm",
         row_base=width * draw(st.integers(0, 2)),
@@ -186,8 +181,6 @@ def gemms(draw: Any, config: AcceleratorConfig) -> Instruction:
         operand_exponent=exponent,
         multiplier=draw(st.integers(0, (1 << 16) - 1)),
         shift=draw(st.integers(8, 18)),
-        old_exponent=draw(st.integers(0, 7)),
-        new_exponent=draw(st.integers(0, 7)),
         guard=draw(st.integers(0, 7)),
         code_lo=code_lo,
         code_hi=code_hi,
@@ -242,6 +235,7 @@ def test_sum_with_bias_wraps_at_32_bits_as_the_hardwares_does() -> None:
 def test_the_residual_multiplier_is_signed_as_the_hardwares_is() -> None:
     state = random_state(PRESETS["tiny"], 2)
     state.parameters.multiplier[:] = 0
+    state.parameters.old_shift[:] = state.parameters.new_shift[:] = 0
     old = Memory(state.activation.words).get(128, 8, 0, 0, signed=True)
     execute(plain_gemm(drain=2, multiplier=(1 << 16) - (1 << 14), shift=14, code_lo=-128, code_hi=127), state)
     assert old != 0

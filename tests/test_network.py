@@ -124,7 +124,7 @@ def test_flipped_bit_in_the_arrays_file(folder: Path) -> None:
         (lambda m: layer_of(m, "head").update(op="conv"), "conv"),
         (lambda m: layer_of(m, "head").update(stride=2), "stride: is not a known key"),
         (lambda m: m.pop("logits"), "logits: is missing"),
-        (lambda m: m.update(format_version=2), "format_version: input should be 1, not 2"),
+        (lambda m: m.update(format_version=1), "format_version is 1, expected 2: quantise it again"),
         (lambda m: layer_of(m, f"{BLOCK}.mlp.add").update(shift=48), "shift: input should be less than or equal to 47"),
         (lambda m: layer_of(m, f"{BLOCK}.mlp.add").update(mult=1 << 15), "mult: input should be less than 32768"),
         (lambda m: layer_of(m, "norm").update(epsilon=1 << 47), "epsilon: input should be less than 140737488355328"),
@@ -230,8 +230,8 @@ ATTENTION = f"{BLOCK}.attn"
             "small_signed True, expected two_scale, not small_signed",
         ),
         (
-            set_format(f"{ATTENTION}.values.out", kind="channel_two_scale", bits=8, exponent=1),
-            "exponent 1, expected uni",
+            set_format(f"{ATTENTION}.values.out", kind="channel_scaled", bits=8),
+            "kind channel_scaled, bits 8, expected uni",
         ),
         (
             set_format(f"{BLOCK}.mlp.gelu.out", **UNIFORM_8),
@@ -242,8 +242,8 @@ ATTENTION = f"{BLOCK}.attn"
             "mantissas of 4, shifts of 4, thresholds of 3, expected two_scale, logarithmic, codebook without thr",
         ),
         (
-            set_format(f"{BLOCK}.mlp.gelu.out", kind="channel_two_scale", bits=8, exponent=1),
-            "exponent 1, expected two_scale, logarithmic, codebook without thresholds",
+            set_format(f"{BLOCK}.mlp.gelu.out", kind="channel_scaled", bits=8),
+            "bits 8, expected two_scale, logarithmic, codebook without thresholds",
         ),
         (
             set_format(f"{ATTENTION}.softmax.out", kind="codebook", **LEVELS),
@@ -266,7 +266,7 @@ ATTENTION = f"{BLOCK}.attn"
             set_format(f"{BLOCK}.mlp.fc1.out", kind="uniform", bits=5, signed=True),
             f"layer {BLOCK}.mlp.gelu: array {BLOCK}.mlp.gelu.table is uint8[",
         ),
-        (set_format(f"{BLOCK}.mlp.add.out", **UNIFORM_8), "zero_point 0, expected channel_two_scale"),
+        (set_format(f"{BLOCK}.mlp.add.out", **UNIFORM_8), "zero_point 0, expected channel_scaled"),
         (set_format(f"{BLOCK}.mlp.fc2.out", **UNIFORM_8), "expected uniform, 16 bits, signed, zero point 0"),
         (set_layer("norm", tokens=6), f"layer norm: tokens is 6, expected at most the 5 rows of {BLOCK}.mlp.add.out"),
         (set_layer("norm", tokens=2), "layer norm: tensor norm.out has shape [1, 12], expected [2, 12]"),
@@ -302,8 +302,8 @@ def poke(name: str, index: Any, value: int) -> Callable[[Network], None]:
             "array embed.constant is missing from the arrays file, expected int16",
         ),
         (
-            lambda n: n.arrays.pop("embed.out.flags"),
-            "array embed.out.flags is missing from the arrays file, expected uin",
+            lambda n: n.arrays.pop("embed.out.shifts"),
+            "array embed.out.shifts is missing from the arrays file, expected uin",
         ),
         (
             lambda n: n.arrays.pop("exp2_table"),
@@ -319,7 +319,7 @@ def poke(name: str, index: Any, value: int) -> Callable[[Network], None]:
         (replace("norm.beta", np.zeros(11, np.int32)), "array norm.beta is int32[11], expected int32[12]"),
         (poke("head.shift", 2, 48), "layer head: array head.shift is 48 at index [2], expected values in 0..47"),
         (poke("head.mult", 3, -1), "layer head: array head.mult is -1 at index [3], expected values in 0..32767"),
-        (poke("embed.out.flags", 1, 2), "array embed.out.flags is 2 at index [1], expected values in 0..1"),
+        (poke("embed.out.shifts", 1, 8), "array embed.out.shifts is 8 at index [1], expected values in 0..7"),
         (poke("exp2_table", 0, 0), "array exp2_table is 0 at index [0], expected values in 32768..65536"),
         (replace("head.scale", np.ones(1)), "array head.scale is used by no layer, expected only arrays that a layer"),
     ],

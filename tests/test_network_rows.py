@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, RowUniform, Uniform
+from hwsim.formats import ChannelScaled, RowUniform, Uniform
 from hwsim.network import Network, load_network, save_network
 from hwsim.network_check import check_network
 from tests.random_network import random_network
@@ -100,7 +100,7 @@ def test_random_networks_pass_and_survive_a_file(seed: int, tmp_path: Path) -> N
         ),
         (lambda n: with_tensor(n, "blocks.0.attn.values.out", format=ROW_FORMAT), "outliers True, expected uniform"),
         (lambda n: with_tensor(n, "blocks.0.mlp.gelu.out", format=ROW_FORMAT), "outliers True, expected two_scale"),
-        (lambda n: with_tensor(n, "embed.out", format=ROW_FORMAT), "outliers True, expected channel_two_scale, or uni"),
+        (lambda n: with_tensor(n, "embed.out", format=ROW_FORMAT), "outliers True, expected channel_scaled, or uni"),
         (
             lambda n: with_layer(n, "blocks.0.norm2", input=ROWS),
             f"layer blocks.0.norm2: tensor {ROWS} has format kind row_uniform",
@@ -127,19 +127,29 @@ ADD = "blocks.0.attn.add"
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda n: with_layer(n, ADD, mult=2), f"layer {ADD}: mult is 2, expected 1 with a residual stream of 16 bits"),
-        (lambda n: with_layer(n, ADD, shift=1), f"layer {ADD}: shift is 1, expected 0 with a residual stream"),
-        (lambda n: with_layer(n, "embed", guard_bits=3), "layer embed: guard_bits is 3, expected 0 with a residual"),
+        (lambda n: with_layer(n, ADD, mult=2), f"layer {ADD}: mult is 2, expected 1 with a uniform residual stream"),
+        (lambda n: with_layer(n, ADD, shift=1), f"layer {ADD}: shift is 1, expected 0 with a uniform residual stream"),
+        (
+            lambda n: with_layer(n, "embed", guard_bits=3),
+            "layer embed: guard_bits is 3, expected 0 with a uniform residual",
+        ),
         (
             lambda n: with_tensor(n, f"{ADD}.out", scale=2.0),
-            f"tensor blocks.0.attn.proj.out has scale 1.0, expected that of {ADD}.out, 2.0: one scale for a residual",
+            f"tensor blocks.0.attn.proj.out has scale 1.0, expected that of {ADD}.out, 2.0: one scale for a uniform",
         ),
         (
-            lambda n: with_tensor(n, f"{ADD}.out", format=ChannelTwoScale(bits=8, exponent=1)),
-            "expected uniform, 16 bits, signed, like embed.out, in the whole residual stream",
+            lambda n: with_tensor(n, f"{ADD}.out", format=ChannelScaled(bits=8)),
+            "expected uniform, 15 bits, signed, like embed.out, in the whole residual stream",
         ),
-        (lambda n: with_tensor(n, "embed.out", format=Uniform(bits=15, signed=True)), "expected channel_two_scale, or"),
-        (lambda n: with_array(n, "embed.out.flags", np.zeros(6, np.uint8)), "is used by no layer"),
+        (
+            lambda n: with_tensor(n, f"{ADD}.out", format=Uniform(bits=16, signed=True)),
+            "expected uniform, 15 bits, signed, like embed.out, in the whole residual stream",
+        ),
+        (
+            lambda n: with_tensor(n, "embed.out", format=Uniform(bits=10, signed=True)),
+            "expected channel_scaled, or uniform, 11 to 16 bits, signed, zero point 0",
+        ),
+        (lambda n: with_array(n, "embed.out.shifts", np.zeros(6, np.uint8)), "is used by no layer"),
     ],
 )
 def test_a_wide_stream_that_does_not_fit_is_refused(change: Callable[[Network], Network], sentence: str) -> None:
@@ -152,6 +162,6 @@ def test_a_wide_stream_that_does_not_fit_is_refused(change: Callable[[Network], 
 
 def test_a_stream_of_8_bits_does_not_become_wide() -> None:
     network = random_network(3, depth=1, channels=6, heads=2)
-    match = "expected channel_two_scale, like embed.out, in the whole residual stream"
+    match = "expected channel_scaled, like embed.out, in the whole residual stream"
     with pytest.raises(HwsimError, match=match):
         check_network(with_tensor(network, f"{ADD}.out", format=WIDE), SOURCE)

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from hwsim.cost.energy import COMPONENTS
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Format, Logarithmic, RowUniform, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.images import ImageSet
 from hwsim.report.figures import block_window, energy_figure, layers_figure, svg, timeline_figure
 from hwsim.report.files import check_outputs, write_json, write_text
@@ -229,7 +229,7 @@ def test_outputs_are_checked_before(tmp_path: Path) -> None:
         ([Uniform(bits=8, signed=True)], "int8"),
         ([Uniform(bits=8, signed=False, zero_point=z) for z in (3, 5)], "uint8, z 3..5"),
         ([TwoScale(bits=8, exponent=m, small_signed=True) for m in (4, 2)], "V-2SF 8 bits, m 2..4"),
-        ([ChannelTwoScale(bits=8, exponent=3), Uniform(bits=4, signed=True)], "O-2SF 8 bits, r 3 or int4"),
+        ([ChannelScaled(bits=8), Uniform(bits=4, signed=True)], "int8 << s, s 0..3 or int4"),
         (
             [*(Logarithmic(bits=4, base="two", max_shift=shift) for shift in (9, 7)), tanq_codebook(3, 1.2, 12)],
             "log2 4 bits, s 7..9 or codebook 3 bits",
@@ -240,4 +240,4 @@ def test_outputs_are_checked_before(tmp_path: Path) -> None:
     ],
 )
 def test_formats_in_words(formats: list[Format], expected: str) -> None:
-    assert describe_formats(formats) == expected
+    assert describe_formats(formats, channel_shifts=[0, 3, 1]) == expected

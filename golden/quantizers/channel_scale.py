@@ -17,7 +17,7 @@ from torch import Tensor
 
 from golden.quantizers.base import Quantiser
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale
+from hwsim.formats import ChannelScaled
 
 LARGEST_SHIFT = 7
 
@@ -47,23 +47,9 @@ class ChannelScaleQuantiser(Quantiser):
         return cls(bits=bits, scale=scale, shifts=flags.to(torch.uint8) * exponent)
 
     @property
-    def format(self) -> ChannelTwoScale:  # type: ignore[override]  # derived here, a field of the other quantisers
-        """The format of the present hardware, which has one shift beside 0.
-
-        Raises
-        ------
-        HwsimError
-            If there are more.
-        """
-        shifts = sorted(set(self.shifts.tolist()) - {0})
-        if len(shifts) > 1:
-            raise HwsimError(f"channel scales: shifts are 0 and {shifts}, expected 0 and one more in integer mode")
-        return ChannelTwoScale(bits=self.bits, exponent=max(shifts, default=0))
-
-    @property
-    def flags(self) -> Tensor:
-        """Channels with a shift, bool[D]."""
-        return self.shifts > 0
+    def format(self) -> ChannelScaled:  # type: ignore[override]  # derived here, a field of the other quantisers
+        """Width of the codes; the shifts are an array beside it."""
+        return ChannelScaled(bits=self.bits)
 
     @property
     def unit(self) -> float:

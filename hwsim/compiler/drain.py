@@ -11,7 +11,7 @@ from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Access, Buffer, Operation
 from hwsim.compiler.plan import EarlyLoad, Plan
 from hwsim.compiler.support import check_table
-from hwsim.formats import ChannelTwoScale
+from hwsim.formats import ChannelScaled, Uniform
 from hwsim.isa import DRAIN_OPERATIONS, LOAD_TARGETS
 from hwsim.network import Residual, Table
 
@@ -45,11 +45,8 @@ def add_drain(plan: Plan, one: Pass, stage: int) -> Drain:
 
 def _residual(plan: Plan, layer: Residual) -> Drain:
     new = plan.network.tensor(layer.output).format
-    fields: dict[str, int] = {}
-    if isinstance(new, ChannelTwoScale):
-        fields |= {
-            "new_exponent": new.exponent, "guard": layer.guard_bits, "code_lo": new.minimum, "code_hi": new.maximum,
-        }  # fmt: skip
+    assert isinstance(new, ChannelScaled | Uniform), "the network check lets only a residual tensor here"
+    fields = {"guard": layer.guard_bits, "code_lo": new.minimum, "code_hi": new.maximum}
     if layer.skip is None:
         rows = len(plan.network.arrays[f"{layer.name}.constant"])
         lanes = max(plan.config.drain_lanes, plan.config.beat_bytes // 2)
@@ -58,12 +55,9 @@ def _residual(plan: Plan, layer: Residual) -> Drain:
         fields |= {"drain": DRAIN_OPERATIONS.index("constant")}
         return Drain(fields=fields, skip=skip, constant=layer, accesses=[])
     old, skip = plan.network.tensor(layer.skip).format, plan.placed(layer.name, layer.skip).buffer
-    if not isinstance(old, ChannelTwoScale):  # of 16 bits: added as a constant is, and kept as halfwords
+    if isinstance(old, Uniform):  # added as a constant is, and kept as halfwords
         return Drain(fields=fields | {"drain": DRAIN_OPERATIONS.index("constant")}, skip=skip, accesses=[])
-    fields |= {
-        "drain": DRAIN_OPERATIONS.index("residual"), "old_exponent": old.exponent, "multiplier": layer.mult,
-        "shift": layer.shift,
-    }  # fmt: skip
+    fields |= {"drain": DRAIN_OPERATIONS.index("residual"), "multiplier": layer.mult, "shift": layer.shift}
     return Drain(fields=fields, skip=skip, accesses=[])
 
 

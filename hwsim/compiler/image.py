@@ -26,20 +26,20 @@ def burst_bytes(config: AcceleratorConfig) -> int:
 
 
 def parameter_entries(
-    bias: NDArray[Any], mult: NDArray[Any], shift: NDArray[Any], old_flag: NDArray[Any], new_flag: NDArray[Any]
+    bias: NDArray[Any], mult: NDArray[Any], shift: NDArray[Any], old_shift: NDArray[Any], new_shift: NDArray[Any]
 ) -> NDArray[np.uint64]:
-    """Entries of the drain, one a column: bias 32, M 16, s 6, old flag 1, new flag 1, from bit 0."""
+    """Entries of the drain, one a column: bias 32, M 16, s 6, old channel shift 3, new one 3, from bit 0."""
     entries = bias.astype(np.int64).astype(np.uint64) & np.uint64((1 << 32) - 1)
-    for values, lsb in ((mult, 32), (shift, 48), (old_flag, 54), (new_flag, 55)):
+    for values, lsb in ((mult, 32), (shift, 48), (old_shift, 54), (new_shift, 57)):
         entries |= values.astype(np.uint64) << np.uint64(lsb)
     return entries
 
 
-def layernorm_entries(gamma: NDArray[Any], beta: NDArray[Any], flag: NDArray[Any]) -> NDArray[np.uint64]:
-    """Entries of LayerNorm, one a channel: gamma 16, beta 32, flag 1, from bit 0."""
+def layernorm_entries(gamma: NDArray[Any], beta: NDArray[Any], shift: NDArray[Any]) -> NDArray[np.uint64]:
+    """Entries of LayerNorm, one a channel: gamma 16, beta 32, channel shift 3, from bit 0."""
     entries = gamma.astype(np.int64).astype(np.uint64) & np.uint64((1 << 16) - 1)
     entries |= (beta.astype(np.int64).astype(np.uint64) & np.uint64((1 << 32) - 1)) << np.uint64(16)
-    return entries | flag.astype(np.uint64) << np.uint64(48)
+    return entries | shift.astype(np.uint64) << np.uint64(48)
 
 
 def row_entries(rows: RowArrays) -> NDArray[np.uint64]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-import numpy as np
-
 from hwsim.compiler.image import entry_beats, layernorm_entries
 from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Access, Operation, Result
 from hwsim.compiler.plan import EarlyLoad, Plan, row_chunks
 from hwsim.compiler.row_scales import row_encoder
 from hwsim.compiler.support import is_halfwords, refuse_format
-from hwsim.formats import ChannelTwoScale, RowUniform, Uniform
+from hwsim.formats import RowUniform, Uniform
 from hwsim.isa import LOAD_TARGETS
 from hwsim.network import LayerNorm
 
@@ -34,10 +32,8 @@ def layernorm_chunks(plan: Plan, one: Pass, stage: int, chunks: list[tuple[int, 
     old, new = network.tensor(layer.input).format, network.tensor(layer.output).format
     if not isinstance(new, Uniform | RowUniform) or is_halfwords(new):
         refuse_format(network, layer.name, layer.output, "a result of uniform codes of at most 8 bits")
-    has_flags = isinstance(old, ChannelTwoScale)
-    flags = network.flags(layer.input) if has_flags else np.zeros(channels, np.uint8)
-    arrays = network.arrays
-    entries = layernorm_entries(arrays[f"{layer.name}.gamma"], arrays[f"{layer.name}.beta"], flags)
+    gamma, beta = (network.arrays[f"{layer.name}.{name}"] for name in ("gamma", "beta"))
+    entries = layernorm_entries(gamma, beta, network.shifts(layer.input))
     load = Operation(
         operation="load",
         layer=layer.name,
@@ -51,9 +47,8 @@ def layernorm_chunks(plan: Plan, one: Pass, stage: int, chunks: list[tuple[int, 
     padded = -(-channels // config.layernorm_lanes) * config.layernorm_lanes
     rows = row_encoder(plan, layer, stage, padded)
     fixed = rows.fields | {
-        "channels": channels, "exponent": old.exponent if isinstance(old, ChannelTwoScale) else 0,
-        "shift": layer.shift, "lo": new.minimum, "hi": new.maximum, "epsilon": layer.epsilon,
-        "in_halfwords": int(not has_flags),
+        "channels": channels, "shift": layer.shift, "lo": new.minimum, "hi": new.maximum, "epsilon": layer.epsilon,
+        "in_halfwords": int(is_halfwords(old)),
     }  # fmt: skip
 
     def chunk(row: int, end: int) -> Operation:

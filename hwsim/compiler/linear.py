@@ -22,7 +22,6 @@ from hwsim.compiler.support import (
     refuse,
     requantizer_fields,
 )
-from hwsim.formats import ChannelTwoScale
 from hwsim.isa import COLUMN_SOURCES
 from hwsim.network import Im2col, Linear, Residual
 from hwsim.units.timing import drain_cycles, layernorm_cycles
@@ -187,10 +186,10 @@ def _columns_of_pixels(plan: Plan, load: Im2col | None, weights: np.ndarray) -> 
 
 def _tile_data(plan: Plan, one: Pass, tile: ColumnTile, weights: np.ndarray) -> np.ndarray:
     arrays, mine = plan.network.arrays, slice(tile.first, tile.first + tile.count)
-    flags = [np.zeros(tile.count, np.uint8)] * 2
-    if isinstance(one.drain, Residual) and isinstance(plan.network.tensor(one.output).format, ChannelTwoScale):
+    channel_shifts = [np.zeros(tile.count, np.uint8)] * 2
+    if isinstance(one.drain, Residual):
         if one.drain.skip is not None:
-            flags[0] = plan.network.flags(one.drain.skip)[mine]
-        flags[1] = plan.network.flags(one.drain.output)[mine]
+            channel_shifts[0] = plan.network.shifts(one.drain.skip)[mine]
+        channel_shifts[1] = plan.network.shifts(one.drain.output)[mine]
     bias, mult, shift = (arrays[f"{one.main.name}.{key}"][mine] for key in ("bias", "mult", "shift"))
-    return weight_tile_bytes(weights[mine], parameter_entries(bias, mult, shift, *flags), plan.config)
+    return weight_tile_bytes(weights[mine], parameter_entries(bias, mult, shift, *channel_shifts), plan.config)

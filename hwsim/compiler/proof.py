@@ -25,7 +25,7 @@ import numpy as np
 from hwsim.compiler.lower import Pass, gemm_of
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.network import AttentionScores, AttentionValues, LayerNorm, Linear, Network
 
 RADICAND_BITS = 48
@@ -100,7 +100,7 @@ def operand_range(network: Network, tensor: str) -> tuple[int, int, list[int]]:
     """Smallest and largest mantissa of a row operand, and every shift of one that is not zero."""
     fmt = network.tensor(tensor).format
     if not isinstance(fmt, RowUniform):
-        assert not isinstance(fmt, ChannelTwoScale), "the network check lets no residual tensor feed the array"
+        assert not isinstance(fmt, ChannelScaled), "the network check lets no residual tensor feed the array"
         mantissa, shift = fmt.terms()
         return int(mantissa.min()), int(mantissa.max()), np.unique(shift[mantissa != 0]).tolist()
     low, high = row_mantissas(network, tensor, fmt)
@@ -179,7 +179,7 @@ def _turns_up(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> boo
 
 def term_range(fmt: Format) -> tuple[int, int]:
     """Smallest and largest ``mantissa << shift`` of a row operand's codes."""
-    assert not isinstance(fmt, ChannelTwoScale | RowUniform), "the network check lets neither be a probability or q"
+    assert not isinstance(fmt, ChannelScaled | RowUniform), "the network check lets neither be a probability or q"
     mantissa, shift = fmt.terms()
     terms = mantissa.astype(np.int64) << shift
     return int(terms.min()), int(terms.max())
@@ -193,10 +193,8 @@ def largest_term(fmt: Format) -> int:
 
 def _prove_radicand(network: Network, layer: LayerNorm) -> None:
     spec = network.tensor(layer.input)
-    assert isinstance(spec.format, ChannelTwoScale | Uniform)
-    spread = spec.format.maximum - spec.format.minimum
-    if isinstance(spec.format, ChannelTwoScale) and network.flags(layer.input).any():
-        spread <<= spec.format.exponent
+    assert isinstance(spec.format, ChannelScaled | Uniform)
+    spread = (spec.format.maximum - spec.format.minimum) << int(network.shifts(layer.input).max())
     bound = (spec.shape[1] * spread) ** 2 // 4 + layer.epsilon
     if bound >= 1 << RADICAND_BITS:
         raise HwsimError(

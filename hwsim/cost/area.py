@@ -144,8 +144,8 @@ def _variant(role: str, format_: str, source: str, lanes: str | None, module: st
 
 def _layernorm(format_: str, source: str, **tied: int) -> Variant:
     ports = tuple(tied.items())
-    load = Job(top="hws_layernorm_load", tied=ports)  # not flat: the shifts by r are in these modules themselves
-    lane = Job(top="hws_layernorm_lane", tied=ports)
+    load = Job(top="hws_layernorm_load", tied=ports)  # not flat: the channels' shifters are in the module itself
+    lane = Job(top="hws_layernorm_lane")
     role, lanes = "LayerNorm, input to output", "layernorm_lanes"
     return Variant(role=role, format=format_, source=source, lanes=lanes, parts=((load, False), (lane, True)))
 
@@ -162,6 +162,7 @@ def _pe(style: str) -> Variant:
 
 _DECODER, _ENCODER, _RESIDUAL = "row decoder", "softmax encoder", "residual adder"
 _TWO_SCALE, _TAN, _LOG2, _SQRT2 = "TSPTQ-ViT (V-2SF)", "DopQ-ViT (TanQ)", "FQ-ViT", "RepQ-ViT, ADFQ-ViT"
+_CHANNEL_SCALED = "TSPTQ-ViT (O-2SF), FQ-ViT"
 VARIANTS = (
     _variant(_DECODER, "uniform", "", "array_rows", "hws_decoder_uniform"),
     _variant(_DECODER, "two-scale", _TWO_SCALE, "array_rows", "hws_decoder_two_scale"),
@@ -176,13 +177,14 @@ VARIANTS = (
     _variant(_ENCODER, "codebook", _TAN, "softmax_lanes", "hws_encoder_codebook"),
     _variant(_ENCODER, "as built, selected", "", "softmax_lanes", "hws_softmax_encoder"),
     _variant("table encoder", "any 8-bit", "", "drain_lanes", "hws_table"),
-    _variant(_RESIDUAL, "one scale", "", "drain_lanes", "hws_residual", in_old_flag_i=0, in_new_flag_i=0, wide_i=0),
-    _variant(_RESIDUAL, "two scales", "TSPTQ-ViT (O-2SF)", "drain_lanes", "hws_residual", wide_i=0),
-    _variant(_RESIDUAL, "one scale, 16 bits", "", "drain_lanes", "hws_residual", constant_i=1, wide_i=1),
-    _variant(_RESIDUAL, "as built, selected", "", "drain_lanes", "hws_residual"),
-    _layernorm("one scale", "", exponent_i=0, wide_i=0),
-    _layernorm("two scales", "TSPTQ-ViT (O-2SF)", wide_i=0),
-    _layernorm("one scale, 16 bits", "", exponent_i=0, wide_i=1),
+    _variant(_RESIDUAL, "one scale", "", "drain_lanes", "hws_residual", in_old_shift_i=0, in_new_shift_i=0),
+    _variant(_RESIDUAL, "shift a channel", _CHANNEL_SCALED, "drain_lanes", "hws_residual"),
+    _variant(
+        _RESIDUAL, "one scale, 16 bits", "", "drain_lanes", "hws_residual", constant_i=1, guard_i=0, in_new_shift_i=0
+    ),
+    _layernorm("one scale", "", shifts_i=0, wide_i=0),
+    _layernorm("shift a channel", _CHANNEL_SCALED, wide_i=0),
+    _layernorm("one scale, 16 bits", "", wide_i=1),
     _layernorm("as built, selected", ""),
     _pe("shift"),
     _pe("two_accumulator"),

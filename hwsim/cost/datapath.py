@@ -15,7 +15,7 @@ from hwsim.formats import Codebook, Logarithmic, RowUniform, TwoScale, Uniform
 
 TABLE_CODE_BITS = 8
 RESIDUAL_VALUE_BITS = 16  # the stream on the finer grid, int16
-RESIDUAL_SHIFT_STAGES = 3  # an O-2SF exponent is at most 7
+RESIDUAL_SHIFT_STAGES = 3  # a channel's shift is at most 7
 SCORE_BITS = 16
 EXP2_BITS = 17
 EXP2_TABLE_BYTES = 256 * 4

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hwsim.compiler.program import OperandCounts
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Uniform
+from hwsim.formats import Uniform
 from hwsim.interpreter.activation_buffer import Matrix
 from hwsim.interpreter.checks import require_multiple, require_positive, require_range
 from hwsim.interpreter.operands import column_operand, row_operand
@@ -23,7 +23,7 @@ from hwsim.interpreter.state import ROWS_MAX, TABLE_ENTRIES, DecodedRows, State
 from hwsim.isa import DRAIN_OPERATIONS, Instruction
 from hwsim.units.pe_array import multiply
 from hwsim.units.requantizer import ROW_SHIFT_MAX, requantize
-from hwsim.units.residual import add_encode, add_wide, rescale
+from hwsim.units.residual import add_encode, rescale
 from hwsim.units.round_saturate import SHIFT_MAX
 from hwsim.units.table import lookup
 
@@ -79,20 +79,13 @@ def _drain(instruction: Instruction, acc: NDArray[np.int32], state: State) -> No
         result = lookup(address, TABLE_ADDRESS, state.table)
     elif operation != "none":
         stream: NDArray[Any] = _skip(instruction, acc.shape, operation == "constant", state)
-        if operation == "constant" and instruction["out_halfwords"]:
-            wide = add_wide(stream, branch)
-            state.activation.write(_result_matrix(instruction, acc.shape), wide, "the result of a gemm")
-            return
         if operation == "residual":
             require_range(instruction, "shift", 0, SHIFT_MAX)
-            flags = state.parameters.old_flag[bank, entries]
-            fmt = _residual_format(instruction["old_exponent"])
-            stream = rescale(stream, flags, fmt, _signed_16(instruction["multiplier"]), instruction["shift"])
-        flags = state.parameters.new_flag[bank, entries]
-        result = add_encode(stream, branch, instruction["guard"], flags, _residual_format(instruction["new_exponent"]))
+            shifts = state.parameters.old_shift[bank, entries]
+            stream = rescale(stream, shifts, _signed_16(instruction["multiplier"]), instruction["shift"])
+        shifts = state.parameters.new_shift[bank, entries]
+        result = add_encode(stream, branch, instruction["guard"], shifts, _signed_16_format(0))
         result = np.clip(result, instruction["code_lo"], instruction["code_hi"])
-    if operation != "none":
-        result = result.astype(np.uint8)  # 8 bits: as a halfword, with zeros above
     state.activation.write(_result_matrix(instruction, acc.shape), result, "the result of a gemm")
 
 
@@ -136,11 +129,6 @@ def _result_matrix(instruction: Instruction, shape: tuple[int, ...]) -> Matrix:
 @lru_cache
 def _signed_16_format(zero_point: int) -> Uniform:
     return Uniform(bits=16, signed=True, zero_point=zero_point)
-
-
-@lru_cache
-def _residual_format(exponent: int) -> ChannelTwoScale:
-    return ChannelTwoScale(bits=8, exponent=exponent)
 
 
 def _signed_16(value: int) -> int:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from hwsim.errors import HwsimError, describe_validation_error
-from hwsim.formats import ChannelTwoScale, Codebook, Logarithmic, TwoScale, Uniform
+from hwsim.formats import Codebook, Logarithmic, TwoScale, Uniform
 from hwsim.interpreter.activation_buffer import Matrix
 from hwsim.interpreter.checks import require_positive, require_range
 from hwsim.interpreter.state import ROWS_MAX, State
@@ -52,8 +52,7 @@ def run_layernorm(instruction: Instruction, state: State) -> None:
     rows = state.activation.read(matrix, "the rows of a layernorm")
     normal = layernorm(
         rows if halfwords else rows.view(np.int8),
-        state.affine.flag[:channels],
-        ChannelTwoScale(bits=8, exponent=0 if halfwords else instruction["exponent"]),
+        state.affine.shift[:channels],
         state.affine.gamma[:channels],
         state.affine.beta[:channels],
         instruction["shift"],

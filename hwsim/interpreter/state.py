@@ -33,17 +33,17 @@ class Parameters:
         self.bias = np.zeros((BANKS, columns), np.int32)
         self.multiplier = np.zeros((BANKS, columns), np.int16)
         self.shift = np.zeros((BANKS, columns), np.uint8)
-        self.old_flag = np.zeros((BANKS, columns), np.uint8)
-        self.new_flag = np.zeros((BANKS, columns), np.uint8)
+        self.old_shift = np.zeros((BANKS, columns), np.uint8)
+        self.new_shift = np.zeros((BANKS, columns), np.uint8)
 
     def write(self, bank: int, entries: NDArray[np.uint64]) -> None:
-        """Set the first entries of a bank: bias 32 bits, M 16, s 6, old flag 1, new flag 1, from bit 0."""
+        """Set the first entries of a bank: bias 32 bits, M 16, s 6, old channel shift 3, new one 3, from bit 0."""
         mine = bank, slice(len(entries))
         self.bias[mine] = entries.astype(np.uint32).view(np.int32)
         self.multiplier[mine] = (entries >> np.uint64(32)).astype(np.uint16).view(np.int16)
         self.shift[mine] = (entries >> np.uint64(48)).astype(np.uint8) & 63
-        self.old_flag[mine] = (entries >> np.uint64(54)).astype(np.uint8) & 1
-        self.new_flag[mine] = (entries >> np.uint64(55)).astype(np.uint8) & 1
+        self.old_shift[mine] = (entries >> np.uint64(54)).astype(np.uint8) & 7
+        self.new_shift[mine] = (entries >> np.uint64(57)).astype(np.uint8) & 7
 
 
 class AffineParameters:
@@ -52,14 +52,14 @@ class AffineParameters:
     def __init__(self, channels: int) -> None:
         self.gamma = np.zeros(channels, np.int16)
         self.beta = np.zeros(channels, np.int32)
-        self.flag = np.zeros(channels, np.uint8)
+        self.shift = np.zeros(channels, np.uint8)
 
     def write(self, entries: NDArray[np.uint64]) -> None:
-        """Set those of the first channels: gamma 16 bits, beta 32, flag 1, from bit 0."""
+        """Set those of the first channels: gamma 16 bits, beta 32, channel shift 3, from bit 0."""
         mine = slice(len(entries))
         self.gamma[mine] = entries.astype(np.uint16).view(np.int16)
         self.beta[mine] = (entries >> np.uint64(16)).astype(np.uint32).view(np.int32)
-        self.flag[mine] = (entries >> np.uint64(48)).astype(np.uint8) & 1
+        self.shift[mine] = (entries >> np.uint64(48)).astype(np.uint8) & 7
 
 
 class RowTable:

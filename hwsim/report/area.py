@@ -30,8 +30,8 @@ HOW_UNITS = (
     "parts come first."
 )
 HOW_FORMATS = (
-    "Each unit for itself, dissolved into one netlist (but LayerNorm and the PEs), its mode port (of the second scale: "
-    "the flags, or the exponent) tied to a constant, so that it serves this one format. Widths are set at run time."
+    "Each unit for itself, dissolved into one netlist (but LayerNorm and the PEs), its mode port (of the channels' "
+    "scales: the shifts) tied to a constant, so that it serves this one format. Widths are set at run time."
 )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from hwsim.compiler.program import Program
-from hwsim.formats import ChannelTwoScale, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.network import Layer, Origin
 from hwsim.report.groups import kind
 
@@ -51,8 +52,8 @@ def print_network(report: NetworkReport, console: Console, *, every_layer: bool 
     console.print(_layers(report, every_layer=every_layer))
 
 
-def describe_formats(formats: Sequence[Format]) -> str:
-    """Say what codes some tensors hold; z: zero point, m and r: exponents of the coarse step, s: largest shift.
+def describe_formats(formats: Sequence[Format], channel_shifts: Sequence[int] = ()) -> str:
+    """Say what codes some tensors hold; z: zero point, m: exponent of the coarse step, s: largest or channels' shift.
 
     >>> describe_formats([Uniform(bits=8, signed=False, zero_point=7), Uniform(bits=8, signed=False, zero_point=9)])
     'uint8, z 7..9'
@@ -60,7 +61,7 @@ def describe_formats(formats: Sequence[Format]) -> str:
     alike: dict[str, list[Format]] = {}
     for fmt in formats:
         alike.setdefault(_encoding(fmt), []).append(fmt)
-    return " or ".join(f"{encoding}{_parameter(group)}" for encoding, group in alike.items())
+    return " or ".join(f"{encoding}{_parameter(group, channel_shifts)}" for encoding, group in alike.items())
 
 
 def _encoding(fmt: Format) -> str:
@@ -71,19 +72,22 @@ def _encoding(fmt: Format) -> str:
     if isinstance(fmt, RowUniform):
         outliers = ", outliers" if fmt.outliers else ""
         return f"{'int' if fmt.signed else 'uint'}{fmt.bits} by rows{outliers}"
-    names = {TwoScale: "V-2SF", ChannelTwoScale: "O-2SF", Codebook: "codebook"}
-    return f"{names[type(fmt)]} {fmt.bits} bits"
+    if isinstance(fmt, ChannelScaled):
+        return f"int{fmt.bits} << s"
+    return f"{'V-2SF' if isinstance(fmt, TwoScale) else 'codebook'} {fmt.bits} bits"
 
 
-def _parameter(formats: Sequence[Format]) -> str:
+def _parameter(formats: Sequence[Format], channel_shifts: Sequence[int]) -> str:
     """What differs between formats of one encoding."""
     zero_points = [fmt.zero_point for fmt in formats if isinstance(fmt, Uniform)]
     if zero_points:
         return f", z {_range(zero_points)}" if any(zero_points) else ""
     if shifts := [fmt.max_shift for fmt in formats if isinstance(fmt, Logarithmic)]:
         return f", s {_range(shifts)}"
-    exponents = [fmt.exponent for fmt in formats if isinstance(fmt, TwoScale | ChannelTwoScale)]
-    return f", {'m' if isinstance(formats[0], TwoScale) else 'r'} {_range(exponents)}" if exponents else ""
+    if isinstance(formats[0], ChannelScaled):
+        return f", s {_range(channel_shifts)}" if channel_shifts else ""
+    exponents = [fmt.exponent for fmt in formats if isinstance(fmt, TwoScale)]
+    return f", m {_range(exponents)}" if exponents else ""
 
 
 def _range(values: Sequence[int]) -> str:
@@ -140,12 +144,14 @@ def _layers(report: NetworkReport, *, every_layer: bool) -> Table:
     table.add_column("MMAC", justify="right")
     table.add_column("accumulator", justify="right")
     for name, row in _rows(report, every_layer=every_layer).items():
-        tensors = [network.tensor(layer.output) for layer in row.layers]
+        names = [layer.output for layer in row.layers]
+        tensors = [network.tensor(name) for name in names]
+        shifts = np.concatenate([network.shifts(name) for name in names]).tolist()
         table.add_row(
             f"{len(row.layers)} x {name}" if len(row.layers) > 1 else row.layers[0].name,
             row.layers[0].op,
             "x".join(str(side) for side in tensors[0].shape),
-            describe_formats([tensor.format for tensor in tensors]),
+            describe_formats([tensor.format for tensor in tensors], shifts),
             f"{row.macs / 1e6:,.3f}" if row.macs else "-",
             f"{row.bound.bit_length() + 1} bits" if row.bound else "-",
         )

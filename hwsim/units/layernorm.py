@@ -1,13 +1,13 @@
 """LayerNorm of residual rows: bit-accurate model of ``rtl/hws_layernorm.sv``.
 
-    y_c = q_c << (r * o_c), or q_c in a residual stream of 16 bits
+    y_c = q_c << sh_c, or q_c in a residual stream of more than 8 bits
     S1  = sum y_c,  S2 = sum y_c**2
     V   = max(1, D * S2 - S1**2 + epsilon),  sd = isqrt(V),  z = bit_length(sd),  R = floor(2**(z + 15) / sd)
     n_c = clamp(round_shift((D * y_c - S1) * R, z + 5), -2**15, 2**15 - 1)            10 fraction bits
     out = clamp(round_shift(n_c * G_c + B_c, t), lo, hi)
 
-``q``: channel two-scale (O-2SF) codes of at most 8 bits, flags ``o_c``, exponent ``r`` at most 7, or 16 bits of one
-scale; D at most 1,024: y 16 bits, S1 26, S2 41 unsigned, V 48 unsigned (the compiler proves it), R 17, the product 44.
+``q``: codes of at most 8 bits with a shift ``sh_c`` of 0..7 for each channel, or of at most 16 bits with one scale; D
+at most 1,024: y 16 bits, S1 26, S2 41 unsigned, V 48 unsigned (the compiler proves it), R 17, the product 44.
 ``G`` int16, ``B`` int32, ``t`` 0..31.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.formats import ChannelTwoScale, Uniform, storage_dtype
+from hwsim.formats import Uniform, storage_dtype
 from hwsim.units.isqrt import isqrt_step
 from hwsim.units.reciprocal import FRACTION_BITS, bit_length, reciprocal_step
 from hwsim.units.round_saturate import clamp, round_shift
@@ -31,8 +31,7 @@ NORMAL_MIN, NORMAL_MAX = -(1 << 15), (1 << 15) - 1
 
 def layernorm(
     codes: NDArray[np.int8] | NDArray[np.int16],
-    flags: NDArray[np.uint8],
-    fmt: ChannelTwoScale,
+    shifts: NDArray[np.uint8],
     gamma: NDArray[np.int16],
     beta: NDArray[np.int32],
     shift: int,
@@ -43,8 +42,8 @@ def layernorm(
 
     Parameters
     ----------
-    codes : int8[rows, D] residual codes of ``fmt``, or int16[rows, D], which flags and exponent do not reach
-    flags : uint8[D], 0 or 1, the channels on the coarse step
+    codes : int8[rows, D] residual codes, or int16[rows, D], which the shifts do not reach
+    shifts : uint8[D], 0..7
     gamma, beta : int16[D] and int32[D], output scale and zero point folded in, on the grid 2**-shift
     shift : 0..31
     epsilon : ``round(eps * D**2 / scale**2)``, below 2**47
@@ -57,11 +56,11 @@ def layernorm(
     channels = codes.shape[1]
     if channels > CHANNELS_MAX:
         raise ValueError(f"a row has at most {CHANNELS_MAX} channels, not {channels}")
-    for name, array in (("flags", flags), ("gamma", gamma), ("beta", beta)):
+    for name, array in (("shifts", shifts), ("gamma", gamma), ("beta", beta)):
         if array.shape != (channels,):
             raise ValueError(f"{name} must have shape ({channels},), not {array.shape}")
     out = np.empty(codes.shape, storage_dtype(out_fmt))
-    channel_shift = flags * np.uint8(0 if codes.dtype == np.int16 else fmt.exponent)
+    channel_shift = np.zeros_like(shifts) if codes.dtype == np.int16 else shifts
     _layernorm(codes, channel_shift, gamma, beta, shift, epsilon, out_fmt.minimum, out_fmt.maximum, out)
     return out
 

@@ -1,12 +1,12 @@
 """Residual adder of the drain with its encoder: bit-accurate model of ``rtl/hws_residual.sv``.
 
-    stream = round_shift((q << (r * o_c)) * M, s), or the embedding's constant
+    stream = round_shift((q << sh_c) * M, s), or the embedding's constant
     y      = clamp(stream + branch, -2**15, 2**15 - 1)
-    code   = clamp(round_shift(y, g + r' * o'_c), lo, hi), or in a stream of 16 bits: y
+    code   = clamp(round_shift(y, g + sh'_c), lo, hi)
 
-``q``: old residual code, channel two-scale (O-2SF) with exponent r and flags o; ``M / 2**s`` moves it to the new
-tensor's grid with ``g`` guard bits, on which the 16-bit branch arrives; r', o' are the new tensor's. A stream of
-16 bits takes the constant's place: it has one scale, on which the branch arrives.
+``q``: old residual code with its channel's shift ``sh_c``, 0..7; ``M / 2**s`` moves it to the new tensor's grid with
+``g`` guard bits, on which the 16-bit branch arrives; ``sh'_c`` is the new tensor's. In a stream of 11 to 16 bits
+nothing is rescaled: M is 1 and every shift is 0.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.formats import ChannelTwoScale
+from hwsim.formats import ChannelScaled, Uniform, storage_dtype
 from hwsim.units.round_saturate import clamp, round_shift
 
 SUM_MIN, SUM_MAX = -(1 << 15), (1 << 15) - 1
 
 
 def rescale(
-    codes: NDArray[np.int8], flags: NDArray[np.uint8], fmt: ChannelTwoScale, mult: int, shift: int
+    codes: NDArray[np.int8] | NDArray[np.int16], shifts: NDArray[np.uint8], mult: int, shift: int
 ) -> NDArray[np.int32]:
     """Old residual stream on the guarded grid of the new tensor.
 
     Parameters
     ----------
-    codes : int8[T, D] of ``fmt``
-    flags : uint8[D] of the old tensor
+    codes : int8[T, D], or int16[T, D] where the shifts and ``s`` are 0 and ``M`` is 1
+    shifts : uint8[D] of the old tensor, 0..7
     mult, shift : ``M`` in 0..2**15-1 and ``s`` in 0..47
 
     Returns
@@ -39,7 +39,7 @@ def rescale(
     int32[T, D]; ``127 << 7`` times ``M`` has 30 bits
     """
     out = np.empty(codes.shape, np.int32)
-    _rescale(codes, flags * np.uint8(fmt.exponent), mult, shift, out)
+    _rescale(codes, shifts, mult, shift, out)
     return out
 
 
@@ -47,9 +47,9 @@ def add_encode(
     stream: NDArray[np.integer[Any]],
     branch: NDArray[np.int16],
     guard_bits: int,
-    flags: NDArray[np.uint8],
-    fmt: ChannelTwoScale,
-) -> NDArray[np.int8]:
+    shifts: NDArray[np.uint8],
+    fmt: ChannelScaled | Uniform,
+) -> NDArray[np.integer[Any]]:
     """Add the branch to the stream and encode the new residual tensor.
 
     Parameters
@@ -57,32 +57,18 @@ def add_encode(
     stream : int32[T, D] rescaled stream or int16[T, D] constant
     branch : int16[T, D]
     guard_bits : 0..7
-    flags : uint8[D] of the new tensor
-    fmt : of the new tensor
+    shifts : uint8[D] of the new tensor, 0..7
+    fmt : of the new tensor, signed
+
+    Returns
+    -------
+    codes[T, D] in the format's storage dtype, int8 or int16
     """
-    _require_one_shape(stream, branch)
-    out = np.empty(branch.shape, np.int8)
-    channel_shift = flags * np.uint8(fmt.exponent) + np.uint8(guard_bits)
-    _add_encode(stream, branch, channel_shift, fmt.minimum, fmt.maximum, out)
-    return out
-
-
-def add_wide(stream: NDArray[np.int16], branch: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Add the branch to a residual stream of 16 bits.
-
-    Parameters
-    ----------
-    stream : int16[T, D] old stream, or the constant
-    branch : int16[T, D]
-    """
-    _require_one_shape(stream, branch)
-    total: NDArray[np.int32] = np.clip(stream.astype(np.int32) + branch, SUM_MIN, SUM_MAX)
-    return total.astype(np.int16)
-
-
-def _require_one_shape(stream: NDArray[Any], branch: NDArray[Any]) -> None:
     if stream.shape != branch.shape:
         raise ValueError(f"stream and branch must have one shape, not {stream.shape} and {branch.shape}")
+    out = np.empty(branch.shape, storage_dtype(fmt))
+    _add_encode(stream, branch, shifts + np.uint8(guard_bits), fmt.minimum, fmt.maximum, out)
+    return out
 
 
 @njit(cache=True, nogil=True)

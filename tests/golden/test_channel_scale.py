@@ -1,4 +1,4 @@
-"""Channel scales: codes against the oracle, the format that they need."""
+"""Channel scales: codes against the oracle, and their format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from golden.quantizers.channel_scale import ChannelScaleQuantiser
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale
+from hwsim.formats import ChannelScaled
 from tests import oracle
 
 
@@ -21,7 +21,8 @@ def quantiser(shifts: list[int], bits: int = 8, scale: float = 2.0**-5) -> Chann
 def test_codes_equal_the_oracle_for_every_shift(bits: int) -> None:
     p = quantiser(list(range(8)), bits)
     x = torch.arange(-2100, 2100)[:, None] / 256 * 2.0 ** torch.arange(8)
-    fmt = ChannelTwoScale(bits=bits, exponent=0)
+    fmt = p.format
+    assert fmt == ChannelScaled(bits=bits)
     codes = p.quantize(x)
     for shift in range(8):
         step = Fraction(2**shift, 32)
@@ -34,34 +35,18 @@ def test_codes_equal_the_oracle_for_every_shift(bits: int) -> None:
 def test_two_scales_decode_as_the_format_says(exponent: int) -> None:
     flags = torch.tensor([False, True, False, True])
     p = ChannelScaleQuantiser.two_scales(8, 0.25, exponent, flags)
-    assert p.format == ChannelTwoScale(bits=8, exponent=exponent)
-    assert torch.equal(p.flags, flags)
+    assert p.shifts.tolist() == [0, exponent, 0, exponent]
     assert p.shifts.dtype == torch.uint8
     assert p.unit == 0.25
     for code in range(-128, 128):
-        terms = [oracle.term_value(oracle.decode(code, p.format, flag)) for flag in flags.tolist()]
+        terms = [oracle.term_value(oracle.decode(code, p.format, shift)) for shift in p.shifts.tolist()]
         assert p.dequantize(torch.full((4,), float(code))).tolist() == [term * p.unit for term in terms]
-
-
-def test_one_shift_for_every_channel_is_a_format_too() -> None:
-    p = quantiser([2, 2])
-    assert p.format == ChannelTwoScale(bits=8, exponent=2)
-    assert p.flags.all()
 
 
 def test_without_shifts_it_is_plain_uniform() -> None:
     p = quantiser([0] * 16, scale=0.05)
     x = torch.randn(400, 16, generator=torch.Generator().manual_seed(1)) * 5
     assert torch.equal(p.quantize(x), torch.floor(x / 0.05 + 0.5).clamp(-128, 127))
-    assert p.format == ChannelTwoScale(bits=8, exponent=0)
-    assert not p.flags.any()
-
-
-def test_three_scales_have_no_format_but_paper_mode() -> None:
-    p = quantiser([0, 1, 3])
-    with pytest.raises(HwsimError, match=r"shifts are 0 and \[1, 3\], expected 0 and one more in integer mode"):
-        _ = p.format
-    assert p.fake_quantize(torch.tensor([[1.0, 1.0, 1.0]])).tolist() == [[1.0, 1.0, 1.0]]
 
 
 def test_a_shift_beyond_seven_is_refused() -> None:

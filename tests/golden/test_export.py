@@ -17,7 +17,7 @@ from golden.proof import accumulator_bound, is_context_admitted
 from golden.quantizers import two_scale, uniform
 from golden.vit import Affine
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, TwoScale, Uniform
 from hwsim.network import LayerNorm, load_network, save_network
 from tests import oracle
 
@@ -123,9 +123,9 @@ def test_what_cannot_be_represented_is_one_sentence() -> None:
         affine_arrays(Affine(weight=torch.tensor([1e9]), bias=torch.zeros(1)), 2 / 255, 128)
 
 
-def test_residual_tensors_are_channel_two_scale(tiny: Quantised) -> None:
+def test_residual_tensors_are_channel_scaled(tiny: Quantised) -> None:
     names = [n for n in tiny.network.manifest.tensors if n == "embed" or n.endswith(".add")]
     assert len(names) == 5
     for name in names:
-        assert isinstance(tiny.network.tensor(name).format, ChannelTwoScale)
-        assert tiny.network.flags(name).dtype == np.uint8
+        assert isinstance(tiny.network.tensor(name).format, ChannelScaled)
+        assert tiny.network.arrays[f"{name}.shifts"].dtype == np.uint8

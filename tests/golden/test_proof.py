@@ -18,7 +18,7 @@ from golden.quantizers import log, twin, two_scale
 from golden.quantizers.log import GELU_MINIMUM
 from hwsim.compiler import proof as compiler
 from hwsim.errors import HwsimError
-from hwsim.formats import ChannelTwoScale, Codebook, Logarithmic, RowUniform, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, Codebook, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.network import LayerNorm, Linear
 from tests import oracle
 from tests.codebooks import random_codebook, tanq_codebook
@@ -123,7 +123,7 @@ def test_row_sums_by_hand() -> None:
         TwoScale(bits=8, exponent=3, small_signed=True),
         TwoScale(bits=8, exponent=10, small_signed=False),
         RowUniform(bits=8, signed=False),
-        ChannelTwoScale(bits=8, exponent=2),
+        ChannelScaled(bits=8),
         Codebook(bits=2, mantissas=(0, 1, 2, 3), shifts=(0, 0, 0, 0)),
         Codebook(bits=2, mantissas=(-1, 1, 2, 3), shifts=(0, 0, 0, 0), thresholds=(1, 2, 3)),
     ],
@@ -186,8 +186,8 @@ def test_rows_by_hand() -> None:
     assert proof.term_range(fmt, (3, 5), 257) == (-512, 257)
     plain = RowUniform(bits=4, signed=True, exponent=2)
     assert proof.term_range(plain, (-1, 2)) == (-40, 32)
-    with pytest.raises(HwsimError, match="channel_two_scale"):
-        proof.term_range(ChannelTwoScale(bits=8, exponent=2))
+    with pytest.raises(HwsimError, match="channel_scaled"):
+        proof.term_range(ChannelScaled(bits=8))
 
 
 WEIGHT = WeightParameters(codes=torch.tensor([[100, -50, 20], [-1, 2, -3]], dtype=torch.int8), scale=torch.ones(2) / 64)

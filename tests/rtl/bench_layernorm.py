@@ -1,4 +1,4 @@
-"""Bench of ``hws_layernorm``: residual rows of channel two-scale codes, and of 16 bits."""
+"""Bench of ``hws_layernorm``: residual rows of codes with a shift for each channel, and of 16 bits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import cocotb
 from cocotb.triggers import FallingEdge
 
-from hwsim.formats import ChannelTwoScale
 from hwsim.units.timing import RADICAND_BITS, layernorm_cycles
 from tests import oracle
 from tests.rtl.replay import golden_vectors
@@ -26,26 +25,24 @@ INT8, UINT8, INT16 = (-128, 127), (0, 255), (-(1 << 15), (1 << 15) - 1)
 class Layer:
     """Parameters of one LayerNorm."""
 
-    flags: Sequence[int]
+    shifts: Sequence[int]
     gamma: Sequence[int]
     beta: Sequence[int]
-    exponent: int
     shift: int
     epsilon: int
     lo: int
     hi: int
     wide: bool = False
-    """Rows of 16 bits, which flags and exponent do not reach."""
+    """Rows of 16 bits, which the shifts do not reach."""
 
     @property
     def channels(self) -> int:
-        return len(self.flags)
+        return len(self.shifts)
 
     def settings(self) -> dict[str, int]:
         return {
             "channels_i": self.channels,
             "wide_i": int(self.wide),
-            "exponent_i": self.exponent,
             "epsilon_i": self.epsilon,
             "shift_i": self.shift,
             "lo_i": pack([self.lo], OUT_BITS),
@@ -86,21 +83,19 @@ def _values(row: Sequence[int], layer: Layer) -> list[int]:
     """What the residual codes of a row stand for."""
     if layer.wide:
         return list(row)
-    fmt = ChannelTwoScale(bits=CODE_BITS, exponent=layer.exponent)
-    return [oracle.term_value(oracle.decode(code, fmt, flag)) for code, flag in zip(row, layer.flags, strict=True)]
+    return [oracle.term_value(term) for term in zip(row, layer.shifts, strict=True)]
 
 
 def random_layer(
-    rng: random.Random, channels: int, exponent: int, shift: int, bounds: tuple[int, int], *, wide: bool = False
+    rng: random.Random, channels: int, shift: int, bounds: tuple[int, int], *, wide: bool = False
 ) -> Layer:
     """A layer whose outputs spread over its range and a little beyond."""
     gamma_top = min(1 << 15, max(2, bounds[1] * (1 << shift) // (3 << 10)))
     beta_top = min(1 << 31, max(2, bounds[1] * (1 << shift) // 2))
     return Layer(
-        flags=[int(rng.random() < 0.3) for _ in range(channels)],
+        shifts=[rng.choice([0, rng.randint(0, 7)]) for _ in range(channels)],
         gamma=[rng.randrange(-gamma_top, gamma_top) for _ in range(channels)],
         beta=[rng.randrange(-beta_top, beta_top) for _ in range(channels)],
-        exponent=exponent,
         shift=shift,
         epsilon=rng.randrange(1, 1000),
         lo=bounds[0],
@@ -117,15 +112,16 @@ def random_rows(rng: random.Random, count: int, channels: int, *, wide: bool = F
 def corner_cases() -> list[LayerCase]:
     rng = random.Random(1)
     channels = 5 * LANES - 1
-    every = Layer([1] * channels, [1 << 14] * channels, [0] * channels, 7, 8, 1, *INT16)
-    none = Layer([0] * channels, [-(1 << 15)] * channels, [(1 << 31) - 1] * channels, 7, 16, 0, *INT16)
+    every = Layer([7] * channels, [1 << 14] * channels, [0] * channels, 8, 1, *INT16)
+    none = Layer([0] * channels, [-(1 << 15)] * channels, [(1 << 31) - 1] * channels, 16, 0, *INT16)
     alternating = [(-128, 127)[c % 2] for c in range(channels)]
     outlier = [127] + [0] * (channels - 1)
     rows = [[0] * channels, [-128] * channels, [127] * channels, alternating, outlier, outlier[::-1]]
-    shift31 = Layer([0, 1] * LANES, [32767] * 2 * LANES, [-(1 << 31)] * 2 * LANES, 3, 31, (1 << 46) + 12345, *UINT8)
-    shift0 = Layer([0, 1] * LANES, [1, -1] * LANES, [100] * 2 * LANES, 1, 0, 7, *INT8)
+    shift31 = Layer([0, 3] * LANES, [32767] * 2 * LANES, [-(1 << 31)] * 2 * LANES, 31, (1 << 46) + 12345, *UINT8)
+    shift0 = Layer([0, 1] * LANES, [1, -1] * LANES, [100] * 2 * LANES, 0, 7, *INT8)
     return [
         layer_case("largest magnitudes", every, rows),
+        layer_case("every shift", replace(every, shifts=[c % 8 for c in range(channels)]), rows),
         layer_case("constant rows without epsilon", none, rows),
         layer_case("largest shift and epsilon", shift31, random_rows(rng, 3, 2 * LANES)),
         layer_case("no shift", shift0, random_rows(rng, 3, 2 * LANES)),
@@ -133,11 +129,11 @@ def corner_cases() -> list[LayerCase]:
 
 
 def wide_corner_cases() -> list[LayerCase]:
-    """Ends of 16 bits, as many as the variance admits, with flags and an exponent that must not count."""
+    """Ends of 16 bits, as many as the variance admits, with shifts that must not count."""
     lo, hi = INT16
     rng = random.Random(2)
     channels = 5 * LANES - 1
-    layer = Layer([c % 2 for c in range(channels)], [1 << 14] * channels, [0] * channels, 7, 8, 1, *INT16, wide=True)
+    layer = Layer([c % 8 for c in range(channels)], [1 << 14] * channels, [0] * channels, 8, 1, *INT16, wide=True)
     alternating = [(lo, hi)[c % 2] for c in range(channels)]
     outlier = [hi] + [0] * (channels - 1)
     # rows whose low bytes are those of other codes
@@ -153,11 +149,11 @@ def wide_corner_cases() -> list[LayerCase]:
 def largest_cases() -> list[LayerCase]:
     """Most channels of the largest values: variances that need all of their 48 bits, and the largest sums."""
     channels = CONFIG.layernorm_channels_max
-    layer = Layer([1] * channels, [3000] * channels, [5] * channels, 7, 10, 0, *INT16)
+    layer = Layer([7] * channels, [3000] * channels, [5] * channels, 10, 0, *INT16)
     lo, hi = INT16
     most = min(channels, 512)  # alternating ends: (512 * 2**15)**2 = 2**48
-    half = Layer([1] * most, [3000] * most, [5] * most, 7, 10, 0, *INT16, wide=True)
-    ragged = Layer([1] * (channels - 1), [3000] * (channels - 1), [5] * (channels - 1), 7, 10, 0, *INT16, wide=True)
+    half = Layer([7] * most, [3000] * most, [5] * most, 10, 0, *INT16, wide=True)
+    ragged = Layer([7] * (channels - 1), [3000] * (channels - 1), [5] * (channels - 1), 10, 0, *INT16, wide=True)
     # two values, as far from each other as V admits: near either end, and around zero
     step = (1 << 25) // channels - 1
     rows = [[lo, min(hi, lo + step)] * (channels // 2), [max(lo, hi - step), hi] * (channels // 2)]
@@ -178,12 +174,12 @@ def cases_layernorm() -> list[LayerCase]:
     shapes = [(9, 1), (3, 2), (4, LANES - 1 or 1), (4, LANES), (12, LANES + 1), (7, 3 * LANES + 1), (3, 96), (2, 128)]
     shapes += [(9, beats * LANES) for beats in (23, 24, 25, 26, 31)]
     for i, (rows, channels) in enumerate(shapes):
-        layer = random_layer(rng, channels, i % 8, 10 + i, [INT8, UINT8, INT16][i % 3])
+        layer = random_layer(rng, channels, 10 + i, [INT8, UINT8, INT16][i % 3])
         cases.append(layer_case(f"{rows} rows of {channels}", layer, random_rows(rng, rows, channels), seed=i))
     # codes and 16 bits in turn
     for i, (rows, channels) in enumerate([(1, 1), (5, LANES), (9, 3 * LANES + 1), (6, 24 * LANES), (4, 96)]):
         wide = i % 2 == 0
-        layer = random_layer(rng, channels, 1 + i, 10 + i, [UINT8, INT16][i % 2], wide=wide)
+        layer = random_layer(rng, channels, 10 + i, [UINT8, INT16][i % 2], wide=wide)
         data = random_rows(rng, rows, channels, wide=wide)
         cases.append(layer_case(f"{rows} {'wide ' if wide else ''}rows of {channels}", layer, data, seed=i))
     return [*cases, *largest_cases()]
@@ -195,20 +191,20 @@ def random_cases(seed: int, count: int) -> list[LayerCase]:
     for i in range(count):
         rows, channels = rng.randint(1, 10), rng.randint(1, 7 * LANES)
         bounds, wide = rng.choice([INT8, UINT8, INT16]), rng.random() < 0.5
-        layer = random_layer(rng, channels, rng.randint(0, 7), rng.randint(6, 24), bounds, wide=wide)
+        layer = random_layer(rng, channels, rng.randint(6, 24), bounds, wide=wide)
         name = f"{rows} {'wide ' if wide else ''}rows of {channels}"
         cases.append(layer_case(name, layer, random_rows(rng, rows, channels, wide=wide), seed=i))
     return cases
 
 
 async def load_parameters(stream: Stream, case: Case) -> None:
-    """Write flags, gamma and beta of every channel."""
+    """Write shift, gamma and beta of every channel."""
     assert isinstance(case, LayerCase)
     dut, layer = stream.dut, case.layer
     for channel in range(layer.channels):
         dut.param_write_i.value = 1 << (channel % LANES)
         dut.param_beat_i.value = channel // LANES
-        dut.param_flag_i.value = layer.flags[channel]
+        dut.param_shift_i.value = layer.shifts[channel]
         dut.param_gamma_i.value = pack([layer.gamma[channel]], GAMMA_BITS)
         dut.param_beta_i.value = pack([layer.beta[channel]], BETA_BITS)
         await FallingEdge(dut.clk_i)
@@ -230,7 +226,7 @@ async def bits_and_cycles(dut: Any) -> None:
 @cocotb.test()
 async def golden(dut: Any) -> None:
     one = golden_vectors("layernorm")[""]
-    keys = ("flags", "gamma", "beta", "exponent", "shift", "epsilon", "lo", "hi")
+    keys = ("shifts", "gamma", "beta", "shift", "epsilon", "lo", "hi")
     case = layer_case("golden", Layer(**{key: one[key] for key in keys}), one["codes"])
     beats = [row[start : start + LANES] for row in one["out"] for start in range(0, len(row), LANES)]
     assert [word[0] for word in case.expected] == [pack(beat, OUT_BITS) for beat in beats], "golden and oracle differ"

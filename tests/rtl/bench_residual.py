@@ -1,4 +1,4 @@
-"""Bench of ``hws_residual``: the skip connection, the embedding's constant, and residual streams of 16 bits."""
+"""Bench of ``hws_residual``: the skip connection, the embedding's constant, and residual streams of 11 to 16 bits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import cocotb
 
-from hwsim.formats import ChannelTwoScale
+from hwsim.formats import ChannelScaled, Uniform
 from hwsim.units.timing import residual_cycles
 from tests import oracle
 from tests.rtl.replay import golden_vectors
@@ -16,62 +16,55 @@ from tests.rtl.stream import Case, Stream, check_cases, check_reset, check_stall
 
 CONFIG = configuration()
 LANES = CONFIG.drain_lanes
-CODE_BITS, STREAM_BITS, OUT_BITS = 8, 16, 16
+STREAM_BITS, OUT_BITS, SHIFT_BITS = 16, 16, 3
+SHIFTS = range(1 << SHIFT_BITS)
 INT16 = (-(1 << 15), (1 << 15) - 1)
 Item = tuple[int, int, int, int]
-"""old code or constant, branch, old flag, new flag"""
+"""old code or constant, branch, old shift, new shift"""
 
 
 def residual_case(
     name: str,
     items: Sequence[Item],
-    new: ChannelTwoScale,
+    new: ChannelScaled | Uniform,
     guard_bits: int,
-    old: ChannelTwoScale | None = None,
     mult: int = 0,
     shift: int = 0,
     *,
-    wide: bool = False,
+    constant: bool = False,
 ) -> Case:
-    """Items in order, ``drain_lanes`` a word, every seventh a last one. Without ``old`` the stream is constant.
-
-    With ``wide`` the sum is the result, whatever the new format.
-    """
+    """Items in order, ``drain_lanes`` a word, every seventh a last one."""
     items = [*items, *[(0, 0, 0, 0)] * (-len(items) % LANES)]
     words: list[tuple[int, ...]] = []
     expected: list[tuple[int, ...]] = []
+    lo, hi = oracle.code_range(new)
     junk = random.Random(len(items))
     for i in range(0, len(items), LANES):
-        stream, branch, old_flags, new_flags = zip(*items[i : i + LANES], strict=True)
+        stream, branch, *shifts = zip(*items[i : i + LANES], strict=True)
         last = int(len(words) % 7 == 6)
-        raw = [value if old is None else (value & 0xFF) | junk.getrandbits(8) << 8 for value in stream]
-        flags = pack(old_flags, 1), pack(new_flags, 1)
-        words.append((pack(raw, STREAM_BITS), pack(branch, STREAM_BITS), *flags, last))
+        raw = [value if constant else (value & 0xFF) | junk.getrandbits(8) << 8 for value in stream]
+        packed = [pack(each, SHIFT_BITS) for each in shifts]
+        words.append((pack(raw, STREAM_BITS), pack(branch, STREAM_BITS), *packed, last))
         results = []
-        for value, added, old_flag, new_flag in items[i : i + LANES]:
-            grid = value if old is None else oracle.rescale_skip(value, old, old_flag, mult, shift)
-            if wide:
-                results.append(oracle.residual_add_wide(grid, added))
-            else:
-                results.append(oracle.residual_add(grid, added, guard_bits, new, new_flag) & 0xFF)
+        for value, added, old_shift, new_shift in items[i : i + LANES]:
+            grid = value if constant else oracle.rescale_skip(value, old_shift, mult, shift)
+            results.append(oracle.residual_add(grid, added, guard_bits, new_shift, lo, hi))
         expected.append((pack(results, OUT_BITS), last))
-    lo, hi = oracle.code_range(new)
     settings = {
-        "constant_i": int(old is None),
-        "wide_i": int(wide),
+        "constant_i": int(constant),
         "multiplier_i": mult,
         "shift_i": shift,
-        "old_exponent_i": 0 if old is None else old.exponent,
-        "new_exponent_i": new.exponent,
         "guard_i": guard_bits,
-        "lo_i": pack([lo], CODE_BITS),
-        "hi_i": pack([hi], CODE_BITS),
+        "lo_i": pack([lo], OUT_BITS),
+        "hi_i": pack([hi], OUT_BITS),
     }
     return Case(name, words, expected, residual_cycles(len(words)), settings)
 
 
-def with_flags(pairs: Sequence[tuple[int, int]]) -> list[Item]:
-    return [(*pair, old_flag, new_flag) for pair in pairs for old_flag in (0, 1) for new_flag in (0, 1)]
+def with_shifts(
+    pairs: Sequence[tuple[int, int]], old: Sequence[int] = SHIFTS, new: Sequence[int] = SHIFTS
+) -> list[Item]:
+    return [(*pair, old_shift, new_shift) for pair in pairs for old_shift in old for new_shift in new]
 
 
 def corner_cases() -> list[Case]:
@@ -82,51 +75,55 @@ def corner_cases() -> list[Case]:
     ties = [(0, 8 * k + 4 + delta) for k in (-130, -129, -128, -127, -1, 0, 126, 127, 128) for delta in (-1, 0, 1)]
     # ties of the rescaled stream: q / 2
     halves = [(q, b) for q in range(-9, 10) for b in (0, -3)]
-    wide, narrow = ChannelTwoScale(bits=8, exponent=7), ChannelTwoScale(bits=4, exponent=1)
-    none = ChannelTwoScale(bits=8, exponent=0)
+    code, narrow, ends = ChannelScaled(bits=8), ChannelScaled(bits=4), (0, 7)
+    no = (0,)
     return [
-        residual_case("largest values", with_flags(codes), wide, 7, wide, (1 << 15) - 1, 0),
-        residual_case("16 bits saturate", with_flags(codes), none, 3, wide, 16384, 13),
-        residual_case("the sum saturates before the code", with_flags(codes), wide, 0, wide, 20000, 12),
-        residual_case("largest shift", with_flags(codes), wide, 3, wide, (1 << 15) - 1, 47),
-        residual_case("dead stream", with_flags(codes), wide, 3, wide, 0, 0),
-        residual_case("ties of the stream", with_flags(halves), none, 0, none, 16384, 15),
-        residual_case("ties of the code", with_flags(ties), none, 3, none, 0, 0),
-        residual_case("four bits", with_flags(codes), narrow, 2, none, 16384, 14),
-        residual_case("constant", with_flags(constants), wide, 3),
-        residual_case("constant without guard bits", with_flags(constants + ties), none, 0),
+        residual_case("largest values", with_shifts(codes, ends, ends), code, 7, (1 << 15) - 1, 0),
+        residual_case("every pair of shifts", with_shifts([(-128, 77), (127, -300)]), code, 1, 16384, 14),
+        residual_case("16 bits saturate", with_shifts(codes, SHIFTS, no), code, 3, 16384, 13),
+        residual_case("the sum saturates before the code", with_shifts(codes, ends, ends), code, 0, 20000, 12),
+        residual_case("largest shift", with_shifts(codes, ends, ends), code, 3, (1 << 15) - 1, 47),
+        residual_case("dead stream", with_shifts(codes, ends, ends), code, 3, 0, 0),
+        residual_case("ties of the stream", with_shifts(halves, no, no), code, 0, 16384, 15),
+        residual_case("ties of the code", with_shifts(ties, no, no), code, 3, 0, 0),
+        residual_case("four bits", with_shifts(codes, no, (0, 1)), narrow, 2, 16384, 14),
+        residual_case("constant", with_shifts(constants), code, 3, constant=True),
+        residual_case("constant without guard bits", with_shifts(constants + ties, no, no), code, 0, constant=True),
         # the rest of the configuration does not reach the constant
-        residual_case("constant beside a multiplier", with_flags(constants), wide, 3, None, 12345, 9),
-        # neither does the new format reach the sum
-        residual_case("wide", with_flags(constants + ties), wide, 3, None, 12345, 9, wide=True),
-        residual_case("wide beside a narrow format", with_flags(constants), narrow, 7, wide=True),
-        residual_case("wide sum with an old code", with_flags(codes), wide, 3, wide, 20000, 12, wide=True),
+        residual_case("constant beside a multiplier", with_shifts(constants), code, 3, 12345, 9, constant=True),
+        *[
+            residual_case(f"{bits} bits", with_shifts(constants + ties, ends, no), signed(bits), 0, constant=True)
+            for bits in range(11, 17)
+        ],
+        residual_case("16 bits of an old code", with_shifts(codes), signed(16), 3, 20000, 12),
     ]
+
+
+def signed(bits: int) -> Uniform:
+    return Uniform(bits=bits, signed=True)
 
 
 def random_case(rng: random.Random, count: int) -> Case:
     """Streams and branches that land inside the code's range and around its ends."""
-    new, old = (ChannelTwoScale(bits=rng.choice([8, 8, 8, 5]), exponent=rng.randint(0, 7)) for _ in range(2))
+    new = rng.choice([ChannelScaled(bits=8), ChannelScaled(bits=5), signed(rng.randint(11, 16))])
     guard_bits = rng.choice([3, 3, rng.randint(0, 7)])
     constant = rng.random() < 0.3
     mult = rng.randrange(1 << 14, 1 << 15)
     # M / 2**s near 2**g
     shift = max(0, 14 - guard_bits + rng.randint(-2, 3))
-    reach = min(15, 7 + guard_bits + rng.randint(0, new.exponent + 1))
-    lo, hi = oracle.code_range(old)
+    reach = min(15, new.bits - 1 + guard_bits + rng.randint(0, 8))
     items = [
         (
-            rng.randint(*INT16) >> rng.randint(0, 6) if constant else rng.randint(lo, hi),
+            rng.randint(*INT16) >> rng.randint(0, 6) if constant else rng.randint(-128, 127),
             rng.randint(-(1 << reach), (1 << reach) - 1),
-            rng.randrange(2),
-            rng.randrange(2),
+            rng.choice(SHIFTS),
+            rng.choice(SHIFTS),
         )
         for _ in range(count)
     ]
-    form = "constant" if constant else f"skip {old.exponent}, {mult} >> {shift}"
-    name = f"{form}, to {new.exponent} with {guard_bits} guard bits"
-    wide = constant and rng.random() < 0.5
-    return residual_case(name, items, new, guard_bits, None if constant else old, mult, shift, wide=wide)
+    form = "constant" if constant else f"skip, {mult} >> {shift}"
+    name = f"{form}, to {new.bits} bits with {guard_bits} guard bits"
+    return residual_case(name, items, new, guard_bits, mult, shift, constant=constant)
 
 
 def cases_residual() -> list[Case]:
@@ -135,7 +132,7 @@ def cases_residual() -> list[Case]:
 
 
 async def started(dut: Any) -> Stream:
-    ports = ["in_stream_i", "in_branch_i", "in_old_flag_i", "in_new_flag_i", "in_last_i"]
+    ports = ["in_stream_i", "in_branch_i", "in_old_shift_i", "in_new_shift_i", "in_last_i"]
     stream = Stream(dut, ports, ["out_data_o", "out_last_o"])
     await stream.start(cases_residual()[0].settings)
     return stream
@@ -150,19 +147,18 @@ async def bits_and_cycles(dut: Any) -> None:
 async def golden(dut: Any) -> None:
     cases = []
     for name, one in golden_vectors("residual").items():
-        channels = range(len(one["flags"]))
+        channels = range(len(one["shifts"]))
         items = [
-            (stream[c], branch[c], one["flags"][c], one["new_flags"][c])
+            (stream[c], branch[c], one["shifts"][c], one["new_shifts"][c])
             for stream, branch in zip(one["stream"], one["branch"], strict=True)
             for c in channels
         ]
-        old = ChannelTwoScale(bits=CODE_BITS, exponent=one["exponent"]) if "embed" not in name else None
-        new = ChannelTwoScale(bits=CODE_BITS, exponent=one["new_exponent"])
-        case = residual_case(name, items, new, one["guard_bits"], old, one["mult"], one["shift"])
+        how = one["guard_bits"], one["mult"], one["shift"]
+        case = residual_case(name, items, ChannelScaled(bits=8), *how, constant="embed" in name)
         out = [code for row in one["out"] for code in row]
         out += [0] * (-len(out) % LANES)
         assert [word[0] for word in case.expected] == [
-            pack([code & 0xFF for code in out[i : i + LANES]], OUT_BITS) for i in range(0, len(out), LANES)
+            pack(out[i : i + LANES], OUT_BITS) for i in range(0, len(out), LANES)
         ], f"{name}: golden and oracle differ"
         cases.append(case)
     await check_cases(await started(dut), cases)
@@ -171,7 +167,7 @@ async def golden(dut: Any) -> None:
 @cocotb.test()
 async def stalls(dut: Any) -> None:
     cases = cases_residual()
-    await check_stalls(await started(dut), [cases[1], cases[8], cases[11], *cases[14:18]])
+    await check_stalls(await started(dut), [cases[1], cases[9], *cases[11:13], *cases[19:23]])
 
 
 @cocotb.test()

@@ -95,7 +95,7 @@ async def load(dut: Any, batch: Batch) -> None:
             dut.write_data_i.value = word_to_load(batch.state.activation.words[words[i]], is_known[words[i]])
         if i < len(batch.entries):
             dut.param_channel_i.value = i
-            dut.param_data_i.value = batch.entries[i] | batch.rng.getrandbits(15) << 49
+            dut.param_data_i.value = batch.entries[i] | batch.rng.getrandbits(13) << 51
         await FallingEdge(dut.clk_i)
     dut.write_valid_i.value = 0
     dut.param_write_i.value = 0

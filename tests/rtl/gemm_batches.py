@@ -24,6 +24,9 @@ BANK_WORDS = CONFIG.buffer_words // CONFIG.activation_banks
 ROW_BANK, COLUMN_BANK, SKIP_BANK, RESULT_BANK = range(4)
 """Every port has a bank of its own, as in a program."""
 TABLE_LO = -300
+CODE_ENDS = [
+    {"code_lo": lo, "code_hi": hi} for lo, hi in [(-128, 127), (-100, 90), (-(1 << 15), (1 << 15) - 1), (-2048, 2047)]
+]
 PATTERNS = ("none", "one", "ends", "gaps", "many", "all")
 KINDS = [kind for kind in OPERAND_KINDS if CONFIG.pe_style == "shift" or not kind.startswith("log")]
 """Row operands of the configuration: two accumulators take one nonzero shift."""
@@ -204,10 +207,8 @@ def _drain_fields(rng: random.Random, shape: Shape) -> dict[str, int]:
         return {"lo": lo, "hi": lo + 255, "zero_point": rng.randint(lo, lo + 255)}
     return {
         "lo": rng.choice([-32768, -5000]), "hi": rng.choice([32767, 6000]), "zero_point": rng.choice([0, 0, -700]),
-        "multiplier": rng.randrange(1 << 14, 1 << 15), "shift": rng.randint(9, 14), "old_exponent": rng.randint(0, 4),
-        "new_exponent": rng.randint(0, 4), "guard": rng.randint(0, 5), "code_lo": rng.choice([-128, -100]),
-        "code_hi": rng.choice([127, 90]),
-    }  # fmt: skip
+        "multiplier": rng.randrange(1 << 14, 1 << 15), "shift": rng.randint(9, 14), "guard": rng.randint(0, 5),
+    } | rng.choice(CODE_ENDS)  # fmt: skip
 
 
 def _finish(batch: Batch) -> Batch:
@@ -247,7 +248,7 @@ def _entry(rng: random.Random, largest_sum: int, guard_bits: int) -> int:
     shift = guard_bits + min(47, max(0, largest_sum.bit_length() + 15 - rng.randint(6, 14)))
     bias = rng.randint(-largest_sum, largest_sum) >> rng.randint(0, 4)
     multiplier = rng.randrange(1 << 14, 1 << 15)
-    return bias & 0xFFFFFFFF | multiplier << 32 | shift << 48 | rng.getrandbits(2) << 54
+    return bias & 0xFFFFFFFF | multiplier << 32 | shift << 48 | rng.getrandbits(6) << 54
 
 
 def new_batch(seed: int, *shapes: Shape) -> Batch:

@@ -74,7 +74,7 @@ class Batch:
             for _ in range(count)
         ]
         for g, b in zip(gamma, beta, strict=True):
-            self.entries.append(g & 0xFFFF | (b & 0xFFFFFFFF) << 16 | self.rng.randrange(2) << 48)
+            self.entries.append(g & 0xFFFF | (b & 0xFFFFFFFF) << 16 | self.rng.randrange(8) << 48)
         self.state.affine.write(np.array(self.entries, np.uint64))
         table = np.zeros(ROWS_MAX, np.uint64)
         for row in [*range(TABLE_ROWS), *range(ROWS_MAX - 3, ROWS_MAX)]:
@@ -178,7 +178,7 @@ class Batch:
         encode = rng.random() < 0.5 if encode is None else encode
         fields = place | {
             "rows": rows, "channels": channels, "out_base": out.base, "out_stride": out.stride, "out_row": out_row,
-            "exponent": rng.randint(0, 7), "shift": rng.randint(13, 20), "lo": lo, "hi": hi,
+            "shift": rng.randint(13, 20), "lo": lo, "hi": hi,
             "epsilon": rng.choice([1, rng.getrandbits(20), (1 << 47) - 1]), "in_halfwords": int(wide),
         }  # fmt: skip
         if encode:

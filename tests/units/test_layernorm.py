@@ -6,26 +6,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.nonlinear_error import layernorm_error
-from hwsim.formats import ChannelTwoScale, Uniform
+from hwsim.formats import ChannelScaled, Uniform
 from hwsim.units.layernorm import layernorm
 from tests import oracle
 
 OUT = Uniform(bits=8, signed=False, zero_point=120)
 
 
-def check(codes: np.ndarray, flags: np.ndarray, fmt: ChannelTwoScale, affine: tuple, shift: int, epsilon: int) -> None:
+def check(codes: np.ndarray, shifts: np.ndarray, affine: tuple, shift: int, epsilon: int) -> None:
     gamma, beta = affine
-    got = layernorm(codes, flags, fmt, gamma, beta, shift, epsilon, OUT)
-    expected = [oracle.layernorm_row(row, flags, fmt, gamma, beta, shift, epsilon, 0, 255) for row in codes]
+    got = layernorm(codes, shifts, gamma, beta, shift, epsilon, OUT)
+    fmt = ChannelScaled(bits=8)
+    expected = [oracle.layernorm_row(row, shifts, fmt, gamma, beta, shift, epsilon, 0, 255) for row in codes]
     assert got.tolist() == expected
 
 
-def check_wide(
-    codes: np.ndarray, flags: np.ndarray, fmt: ChannelTwoScale, affine: tuple, shift: int, epsilon: int
-) -> None:
-    """Rows of 16 bits, which flags and exponent do not reach."""
+def check_wide(codes: np.ndarray, shifts: np.ndarray, affine: tuple, shift: int, epsilon: int) -> None:
+    """Rows of 16 bits, which the shifts do not reach."""
     gamma, beta = affine
-    got = layernorm(codes, flags, fmt, gamma, beta, shift, epsilon, OUT)
+    got = layernorm(codes, shifts, gamma, beta, shift, epsilon, OUT)
     expected = [oracle.layernorm_values(row, gamma, beta, shift, epsilon, 0, 255) for row in codes.tolist()]
     assert got.tolist() == expected
 
@@ -33,38 +32,36 @@ def check_wide(
 @given(
     seed=st.integers(0, 2**32),
     channels=st.integers(1, 200),
-    exponent=st.integers(0, 7),
     bits=st.integers(4, 8),
     shift=st.integers(0, 31),
     epsilon=st.integers(0, 10**6),
 )
-def test_rows_equal_the_oracle(seed: int, channels: int, exponent: int, bits: int, shift: int, epsilon: int) -> None:
+def test_rows_equal_the_oracle(seed: int, channels: int, bits: int, shift: int, epsilon: int) -> None:
     rng = np.random.default_rng(seed)
-    fmt = ChannelTwoScale(bits=bits, exponent=exponent)
+    fmt = ChannelScaled(bits=bits)
     codes = rng.integers(fmt.minimum, fmt.maximum + 1, (2, channels)).astype(np.int8)
-    flags = (rng.random(channels) < 0.2).astype(np.uint8)
+    shifts = rng.integers(0, 8, channels).astype(np.uint8)
     gamma = rng.integers(-(2**15), 2**15, channels).astype(np.int16)
     beta = rng.integers(-(2**31), 2**31, channels).astype(np.int32)
-    check(codes, flags, fmt, (gamma, beta), shift, epsilon)
+    check(codes, shifts, (gamma, beta), shift, epsilon)
 
 
 @given(
     seed=st.integers(0, 2**32),
     channels=st.integers(1, 512),
     reach=st.sampled_from([100, 2**12, 2**15]),
-    exponent=st.integers(0, 7),
     shift=st.integers(0, 31),
 )
-def test_wide_rows_equal_the_oracle(seed: int, channels: int, reach: int, exponent: int, shift: int) -> None:
+def test_wide_rows_equal_the_oracle(seed: int, channels: int, reach: int, shift: int) -> None:
     rng = np.random.default_rng(seed)
     # the widest rows of so many channels: D * D * 2**30 is 2**48
     codes = np.stack([rng.integers(-reach, reach, channels), rng.choice([-reach, reach - 1], channels)]).astype(
         np.int16
     )
-    flags = (rng.random(channels) < 0.2).astype(np.uint8)
+    shifts = rng.integers(0, 8, channels).astype(np.uint8)
     gamma = rng.integers(-(2**15), 2**15, channels).astype(np.int16)
     beta = rng.integers(-(2**31), 2**31, channels).astype(np.int32)
-    check_wide(codes, flags, ChannelTwoScale(bits=8, exponent=exponent), (gamma, beta), shift, int(rng.integers(10**6)))
+    check_wide(codes, shifts, (gamma, beta), shift, int(rng.integers(10**6)))
 
 
 @pytest.mark.parametrize(
@@ -83,43 +80,41 @@ def test_widest_wide_rows_equal_the_oracle(row: list[int]) -> None:
     codes, channels = np.array([row], np.int16), len(row)
     assert channels * sum(q * q for q in row) - sum(row) ** 2 < 2**48
     gamma, beta = np.full(channels, 3000, np.int16), np.full(channels, 120 << 12, np.int32)
-    check_wide(codes, np.ones(channels, np.uint8), ChannelTwoScale(bits=8, exponent=7), (gamma, beta), 12, 0)
+    check_wide(codes, np.full(channels, 7, np.uint8), (gamma, beta), 12, 0)
 
 
 def test_wide_rows_of_codes_equal_those_codes() -> None:
     codes = np.random.default_rng(3).integers(-128, 128, (3, 40)).astype(np.int8)
-    fmt, flags = ChannelTwoScale(bits=8, exponent=0), np.zeros(40, np.uint8)
+    shifts = np.zeros(40, np.uint8)
     affine = np.full(40, 9000, np.int16), np.full(40, 120 << 18, np.int32), 18, 100, OUT
-    narrow = layernorm(codes, flags, fmt, *affine)
-    assert (layernorm(codes.astype(np.int16), flags, fmt, *affine) == narrow).all()
+    narrow = layernorm(codes, shifts, *affine)
+    assert (layernorm(codes.astype(np.int16), shifts, *affine) == narrow).all()
 
 
 @given(st.integers(0, 2**32), st.integers(2, 100))
 def test_rows_that_do_not_saturate_equal_the_oracle(seed: int, channels: int) -> None:
     rng = np.random.default_rng(seed)
-    fmt = ChannelTwoScale(bits=8, exponent=2)
     codes = rng.integers(-40, 40, (3, channels)).astype(np.int8)
-    flags = (rng.random(channels) < 0.1).astype(np.uint8)
+    shifts = rng.choice([0, 0, 0, 1, 2], channels).astype(np.uint8)
     gamma = rng.integers(5000, 12000, channels).astype(np.int16)
     beta = rng.integers(100 << 18, 140 << 18, channels).astype(np.int32)
-    check(codes, flags, fmt, (gamma, beta), 18, 100)
+    check(codes, shifts, (gamma, beta), 18, 100)
 
 
 @pytest.mark.parametrize("code", [-128, 0, 127])
 def test_constant_row_is_defined_and_gives_beta(code: int) -> None:
-    fmt, channels = ChannelTwoScale(bits=8, exponent=7), 64
+    channels = 64
     codes, zeros = np.full((1, channels), code, np.int8), np.zeros(channels, np.uint8)
     gamma, beta = np.full(channels, 32767, np.int16), np.arange(channels, dtype=np.int32) << 10
-    got = layernorm(codes, zeros, fmt, gamma, beta, 10, 0, OUT)
+    got = layernorm(codes, zeros, gamma, beta, 10, 0, OUT)
     assert got[0].tolist() == list(range(channels))
 
 
 def test_widest_row_equals_the_oracle() -> None:
-    fmt = ChannelTwoScale(bits=8, exponent=7)
     codes = np.array([[-128, 127] * 512, [127] * 1023 + [-128]], np.int8)
-    ones = np.ones(1024, np.uint8)
+    shifts = np.full(1024, 7, np.uint8)
     gamma, beta = np.full(1024, 32767, np.int16), np.full(1024, 2**31 - 1, np.int32)
-    check(codes, ones, fmt, (gamma, beta), 22, 0)
+    check(codes, shifts, (gamma, beta), 22, 0)
 
 
 def test_error_against_float_stays_below_2_to_minus_7() -> None:
@@ -130,14 +125,13 @@ def test_error_against_float_stays_below_2_to_minus_7() -> None:
 def test_rows_longer_than_the_unit_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 1024 channels, not 1025"):
         layernorm(
-            np.zeros((1, 1025), np.int8), np.zeros(1025, np.uint8), ChannelTwoScale(bits=8, exponent=0),
-            np.zeros(1025, np.int16), np.zeros(1025, np.int32), 0, 0, OUT,
+            np.zeros((1, 1025), np.int8), np.zeros(1025, np.uint8), np.zeros(1025, np.int16),
+            np.zeros(1025, np.int32), 0, 0, OUT,
         )  # fmt: skip
 
 
 def test_wrong_gamma_shape_is_refused() -> None:
     with pytest.raises(ValueError, match=r"gamma must have shape \(4,\), not \(3,\)"):
         layernorm(
-            np.zeros((1, 4), np.int8), np.zeros(4, np.uint8), ChannelTwoScale(bits=8, exponent=0),
-            np.zeros(3, np.int16), np.zeros(4, np.int32), 0, 0, OUT,
+            np.zeros((1, 4), np.int8), np.zeros(4, np.uint8), np.zeros(3, np.int16), np.zeros(4, np.int32), 0, 0, OUT,
         )  # fmt: skip
