@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from hwsim.commands.area import area_command
+from hwsim.commands.compare import compare_command
 from hwsim.commands.disasm import disasm_command
 from hwsim.commands.exits import INTERRUPTED, fail
 from hwsim.commands.info import info_command
@@ -55,6 +56,7 @@ def _root(
 
 app.command("run")(run_command)
 app.command("quantize")(quantize_command)
+app.command("compare")(compare_command)
 app.command("info")(info_command)
 app.command("verify")(verify_command)
 app.command("disasm")(disasm_command)

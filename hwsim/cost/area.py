@@ -150,6 +150,11 @@ def _layernorm(format_: str, source: str, **tied: int) -> Variant:
     return Variant(role=role, format=format_, source=source, lanes=lanes, parts=((load, False), (lane, True)))
 
 
+def _row_operand(format_: str, *modules: str) -> Variant:
+    parts = tuple((Job(top=module, flat=True), False) for module in modules)
+    return Variant(role="row operand", format=format_, source=_ROWS, lanes=None, parts=parts)
+
+
 def _pe_array(style: str) -> Variant:
     array = ((Job(top="hws_pe_array"), False),)
     return Variant(role="PE array", format=style, source="", lanes=None, parts=array, pe_style=style)
@@ -163,6 +168,7 @@ def _pe(style: str) -> Variant:
 _DECODER, _ENCODER, _RESIDUAL = "row decoder", "softmax encoder", "residual adder"
 _TWO_SCALE, _TAN, _LOG2, _SQRT2 = "TSPTQ-ViT (V-2SF)", "DopQ-ViT (TanQ)", "FQ-ViT", "RepQ-ViT, ADFQ-ViT"
 _CHANNEL_SCALED = "TSPTQ-ViT (O-2SF), FQ-ViT"
+_ROW, _ROWS = "row encoder", "ADFQ-ViT"
 VARIANTS = (
     _variant(_DECODER, "uniform", "", "array_rows", "hws_decoder_uniform"),
     _variant(_DECODER, "two-scale", _TWO_SCALE, "array_rows", "hws_decoder_two_scale"),
@@ -176,6 +182,10 @@ VARIANTS = (
     _variant(_ENCODER, "log-sqrt2", _SQRT2, "softmax_lanes", "hws_encoder_log", sqrt_i=1),
     _variant(_ENCODER, "codebook", _TAN, "softmax_lanes", "hws_encoder_codebook"),
     _variant(_ENCODER, "as built, selected", "", "softmax_lanes", "hws_softmax_encoder"),
+    _variant(_ROW, "row scales", _ROWS, "layernorm_lanes", "hws_encoder_row", encode_i=1, outliers_i=0),
+    _variant(_ROW, "row scales, outliers", _ROWS, "layernorm_lanes", "hws_encoder_row", encode_i=1, outliers_i=1),
+    _row_operand("row scales", "hws_row_multipliers"),
+    _row_operand("outliers", "hws_outlier_map", "hws_outlier_list"),
     _variant("table encoder", "any 8-bit", "", "drain_lanes", "hws_table"),
     _variant(_RESIDUAL, "one scale", "", "drain_lanes", "hws_residual", in_old_shift_i=0, in_new_shift_i=0),
     _variant(_RESIDUAL, "shift a channel", _CHANNEL_SCALED, "drain_lanes", "hws_residual"),

@@ -31,7 +31,7 @@ COMPONENT_COLOURS: dict[Component, str] = {
     **dict.fromkeys(("softmax", "layernorm"), UNIT),
     **dict.fromkeys(("activation_buffer", "weight_buffer", "dram"), MEMORY),
 }
-_STYLE = {
+STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "hwsim",
     "font.family": "sans-serif",
@@ -47,7 +47,7 @@ def energy_figure(report: RunReport) -> Figure:
     """Energy of one image by component."""
     cost = report.cost
     energy_uj = [cost.per_image_uj(cost.energy_aj[name]) for name in COMPONENTS]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, _ROW_INCHES * len(COMPONENTS) + 0.6), layout="constrained")
         axes = figure.subplots()
         labels = [COMPONENT_LABELS[name] for name in COMPONENTS]
@@ -65,7 +65,7 @@ def layers_figure(report: RunReport) -> Figure:
     groups = by_kind(cost.layers, report.config)
     labels = [f"{group.count} x {group.name}" if group.count > 1 else group.name for group in groups]
     colours = [UNIT_COLOURS[group.unit] for group in groups]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, _ROW_INCHES * len(groups) + 0.7), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         left.barh(labels, [group.cycles for group in groups], color=colours)
@@ -84,7 +84,7 @@ def timeline_figure(report: RunReport) -> Figure:
     """When each queue works: over the whole image, and over one block of it with the layers of the array."""
     cost = report.cost
     window = block_window(cost)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 2.1 if window is None else 4.6), layout="constrained")
         whole, *blocks = figure.subplots(1 if window is None else 2, 1, squeeze=False)[:, 0]
         _lanes(whole, report, (0, cost.cycles_per_image), {})
@@ -142,6 +142,6 @@ def _lanes(axes: Axes, report: RunReport, window: tuple[int, int], layer_colours
 def svg(figure: Figure) -> str:
     """SVG element of a figure; text stays text, and equal figures give equal bytes."""
     text = io.StringIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
     return text.getvalue()[text.getvalue().index("<svg") :]

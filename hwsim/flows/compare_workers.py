@@ -1,0 +1,140 @@
+"""Where cells are computed: worker processes of this machine, or those of a running Dask scheduler."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from hwsim.errors import HwsimError
+from hwsim.flows.compare_cell import TOPIC, Cell, run_cell
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_SECONDS = 5
+INSTALL = "pip install 'hwsim[golden]'"
+Stage = Callable[[int, str], None]
+"""Called with the number of a cell and what its worker does."""
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_jobs() -> int:
+    """Half as many as cores: a process of PyTorch takes some memory, and two threads speed each up."""
+    return max(1, cores() // 2)
+
+
+def check_installed() -> None:
+    """Raise HwsimError unless Dask is there."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise HwsimError(f"compare needs Dask ({error.name} is missing): {INSTALL}") from error
+
+
+@contextmanager
+def local_workers(count: int) -> Iterator[Client]:
+    """So many processes with one thread each; they end with this one."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    # a worker that dies (out of memory) takes its own cell with it, once, and no cell that only waited
+    settings = {"distributed.scheduler.allowed-failures": 0, "distributed.scheduler.worker-saturation": 1.0}
+    with (
+        _quiet(),
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            memory_limit=None,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        client.register_plugin(_ignore_interrupt())
+        yield client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Dask's own log only where more than warnings is asked for."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    if logging.getLogger().level >= logging.WARNING:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _ignore_interrupt() -> Any:
+    """Ctrl-C reaches every process of a terminal; only the first one shall act on it."""
+    from distributed import WorkerPlugin
+
+    class IgnoreInterrupt(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
+        def setup(self, worker: Any) -> None:
+            import signal
+
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return IgnoreInterrupt()
+
+
+@contextmanager
+def remote_workers(address: str) -> Iterator[Client]:
+    """The workers of a running scheduler.
+
+    Raises
+    ------
+    HwsimError
+        If there is no scheduler at the address, or it has no workers.
+    """
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError, TypeError) as error:
+        raise HwsimError(
+            f"--scheduler {address}: no Dask scheduler answers (expected an address such as tcp://host:8786)"
+        ) from error
+    with _quiet(), client:
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            raise HwsimError(
+                f"--scheduler {address}: has no workers (start some with: dask worker {address} --nthreads 1)"
+            )
+        yield client
+
+
+def compute(client: Client, cells: Sequence[Cell], stage: Stage) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and result of each cell, as they finish; a worker that is lost is a failure of its cell."""
+    from distributed import as_completed
+
+    client.subscribe_topic(TOPIC, lambda event: stage(event[1]["number"], event[1]["stage"]))
+    futures = [client.submit(run_cell, cell, number, pure=False) for number, cell in enumerate(cells)]
+    numbers = {future.key: number for number, future in enumerate(futures)}
+    try:
+        for future in as_completed(futures):
+            yield numbers[future.key], _result(future)
+    finally:
+        client.cancel(futures)
+
+
+def _result(future: Any) -> dict[str, Any]:
+    from distributed import KilledWorker
+
+    if future.status == "finished":
+        found: dict[str, Any] = future.result()
+        return found
+    error = future.exception() if future.status == "error" else None
+    if isinstance(error, KilledWorker):
+        return {"failure": "its worker process died (out of memory?)"}
+    reason = " ".join(str(error).split()) if error is not None else "the scheduler has dropped it"
+    return {"failure": f"the worker could not run it: {reason}"}
