@@ -182,10 +182,16 @@ def test_every_setting_changes_the_result(low: Calibrated, tiny_images: Tensor, 
     assert not same(short_run(low, tiny_images), short_run(low, tiny_images, **changes))
 
 
-def test_the_axis_and_the_temperature_of_the_attention_term_count(low: Calibrated, tiny_images: Tensor) -> None:
-    keys = short_run(low, tiny_images, attention_weight=100.0)
-    assert not same(keys, short_run(low, tiny_images, attention_weight=100.0, attention_axis="heads"))
-    assert not same(keys, short_run(low, tiny_images, attention_weight=100.0, temperature=1.0))
+@pytest.mark.parametrize(
+    "changes",
+    [{"attention_axis": "heads"}, {"temperature": 1.0}, {"attention_weight": 1.0}],
+    ids="-".join,
+)
+def test_every_setting_of_the_attention_term_counts(
+    low: Calibrated, tiny_images: Tensor, changes: dict[str, object]
+) -> None:
+    strong = {"attention_weight": 100.0}
+    assert not same(short_run(low, tiny_images, **strong), short_run(low, tiny_images, **strong | changes))
 
 
 def test_a_seed_decides_every_bit(low: Calibrated, tiny_images: Tensor) -> None:
