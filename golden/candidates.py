@@ -22,10 +22,10 @@ SOFTMAX_SPLITS = range(16)
 GELU_EXPONENTS = range(8)
 PROBABILITY_BITS = 16
 FACTORS_MAX = 50
-"""Of GELU's range beside the exponents; a finer grid is thinned out."""
+"""Of GELU's range, where the format is not uniform; a finer grid is thinned out."""
 LOG_DELTAS = tuple(i / 10 for i in range(9, 0, -1))
 """Scales of a logarithm of probabilities that are tried beside 1."""
-LOG_SHIFTS: dict[log.Base, tuple[int, ...]] = {"two": (14, 12, 10), "sqrt_two": (8, 6, 4)}
+LOG_SHIFTS: dict[log.Base, range] = {"two": range(14, -1, -1), "sqrt_two": range(8, -1, -1)}
 """Largest shifts after GELU that are tried: the proof depends on the weights."""
 
 
@@ -59,19 +59,25 @@ def _softmax(config: MethodConfig, tokens: int) -> Iterable[Quantiser]:
     return [plain, *scaled]
 
 
-def gelu_candidates(config: MethodConfig, smallest: float, largest: float, exponents: Iterable[int]) -> list[Quantiser]:
+def gelu_candidates(
+    config: MethodConfig, smallest: float, largest: float, exponents: Iterable[int]
+) -> list[list[Quantiser]]:
     """Quantisers of GELU's output, its range given, whatever the weights behind it.
 
     Parameters
     ----------
     exponents : m of the two-scaled formats to try
+
+    Returns
+    -------
+    Lists, the best one first: a later one is for weights whose products the earlier ones' might overflow.
     """
     bits, factors = config.bits, grid(config.bits, config.full_grid).factors()
     if config.gelu == "uniform":
-        return [uniform.calibrate_asymmetric(smallest * f, largest * f, bits) for f in factors]
+        return [[uniform.calibrate_asymmetric(smallest * f, largest * f, bits) for f in factors]]
+    factors = factors[:: 3 if len(factors) > FACTORS_MAX else 1]
     if config.gelu in ("two_scale", "sign_split"):
-        factors = factors[:: 3 if len(factors) > FACTORS_MAX else 1]
         make = two_scale.calibrate_gelu if config.gelu == "two_scale" else twin.calibrate_gelu
-        return [make(largest * f, bits, m) for m in exponents for f in factors]
+        return [[make(largest * f, bits, m) for m in exponents for f in factors]]
     base: log.Base = "two" if config.gelu == "shift_log2" else "sqrt_two"
-    return [log.calibrate_gelu(largest * f, bits, base, shift) for shift in LOG_SHIFTS[base] for f in factors]
+    return [[log.calibrate_gelu(largest * f, bits, base, shift) for f in factors] for shift in LOG_SHIFTS[base]]

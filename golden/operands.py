@@ -24,6 +24,7 @@ from golden.quantizers.base import Quantiser
 from golden.quantizers.uniform import UniformQuantiser
 from golden.search import Grid, Target, asymmetric_candidates, grid, least, search_input, search_weight
 from golden.vit import Affine
+from hwsim.errors import HwsimError
 from hwsim.formats import TwoScale
 
 PRE_ACTIVATION_BITS = 10
@@ -128,8 +129,14 @@ def fit_gelu(target: Target, x_range: Range, config: MethodConfig) -> tuple[Quan
     exponents: Iterable[int] = GELU_EXPONENTS if searched else [config.exponent or 0]
     for _ in range(config.rounds):
         weight = fit_weight(target, inputs, config, config.bits)
-        every = gelu_candidates(config, *x_range, exponents)
-        candidates = [p for p in every if is_admitted(p, weight, target.bias)]
+        lists = gelu_candidates(config, *x_range, exponents)
+        admitted = ([p for p in every if is_admitted(p, weight, target.bias)] for every in lists)
+        candidates = next((found for found in admitted if found), None)
+        if candidates is None:
+            raise HwsimError(
+                f"gelu = {config.gelu}: no choice keeps {len(target.weight)} sums over {target.weight.shape[1]} inputs"
+                " in 32 bits, expected another exponent or format"
+            )
         chosen = search_input(target, weight.dequantize(), candidates)
         inputs = chosen.fake_quantize(target.inputs)
         if searched and isinstance(chosen.format, TwoScale):
