@@ -12,7 +12,7 @@ from hwsim.config import load_preset
 from hwsim.errors import HwsimError
 from hwsim.formats import RowUniform, Uniform
 from hwsim.machine import Machine
-from hwsim.network import LayerNorm, Linear, Network, TensorSpec
+from hwsim.network import LayerNorm, Linear, Network
 from tests import oracle
 from tests.random_network import random_images, random_network
 from tests.test_network_rows import NORM, ROWS, row_network, with_layer, with_tensor
@@ -145,15 +145,20 @@ def test_more_rows_than_the_row_table_has_are_refused(monkeypatch: pytest.Monkey
         compile_network(network, TINY)
 
 
-def test_radicand_of_a_wide_stream_is_proved_from_its_16_bits() -> None:
-    network = random_network(0, wide_stream=True, depth=1)
-    name = "blocks.0.mlp.add.out"
-    rows = network.tensor(name).shape[0]
-    for channels, fits in ((511, True), (512, True), (513, False)):
-        wide = TensorSpec(shape=(rows, channels), format=Uniform(bits=16, signed=True), scale=1.0)
-        changed = with_tensor(network, name, shape=wide.shape)
-        if fits:
-            accumulator_bounds(changed, lower(changed), TINY)
-            continue
-        with pytest.raises(HwsimError, match=r"layer norm: the radicand can reach .* expected below 2\*\*48"):
-            accumulator_bounds(changed, lower(changed), TINY)
+@pytest.mark.parametrize(
+    ("channels", "bits", "epsilon", "fits"),
+    [
+        (512, 16, 0, True), (513, 16, 0, False), (768, 15, 1 << 30, True), (768, 16, 0, False),
+        (1024, 14, 1 << 46, True), (1024, 15, 1 << 33, True), (1024, 15, 1 << 35, False),
+    ],
+)  # fmt: skip
+def test_radicand_of_a_wide_stream_is_proved_from_its_bits(channels: int, bits: int, epsilon: int, fits: bool) -> None:
+    network, name = random_network(0, wide_stream=True, depth=1), "blocks.0.mlp.add.out"
+    shape = network.tensor(name).shape[0], channels
+    network = with_tensor(network, name, shape=shape, format=Uniform(bits=bits, signed=True))
+    network = with_layer(network, "norm", epsilon=epsilon)
+    if fits:
+        accumulator_bounds(network, lower(network), TINY)
+        return
+    with pytest.raises(HwsimError, match=r"layer norm: the radicand can reach .* expected below 2\*\*48"):
+        accumulator_bounds(network, lower(network), TINY)
