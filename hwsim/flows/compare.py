@@ -80,7 +80,7 @@ def compare(options: CompareOptions, watcher: Watcher) -> Comparison:
     _check(options)
     store = Store(options.out)
     store.prepare()
-    planned = _plan(options, store)
+    planned = plan(options, store)
     rows = {} if options.fresh else _known(planned, store)
     watcher.begin(len(planned), len(rows), options.out)
     for number, row in rows.items():
@@ -115,8 +115,14 @@ def _check(options: CompareOptions) -> None:
         raise HwsimError(f"compare needs PyTorch and timm ({error.name} is missing): {INSTALL}") from error
 
 
-def _plan(options: CompareOptions, store: Store) -> list[Planned]:
-    """Every cell, with all input checked."""
+def plan(options: CompareOptions, store: Store) -> list[Planned]:
+    """Every cell, with all input checked.
+
+    Raises
+    ------
+    HwsimError
+        As ``compare``, but for the workers.
+    """
     from golden.method import method_config
 
     reconstruction = {"reconstruction": True} if options.reconstruct else {}
@@ -146,7 +152,11 @@ def _plan(options: CompareOptions, store: Store) -> list[Planned]:
 
 
 def _sources(options: CompareOptions) -> list[Source]:
+    from golden.from_timm import create
+
     models = split_list(options.models, "--models")
+    for model in models:
+        create(model)  # an unknown name is said before missing images
     weights = by_model(options.weights, models, "--weights", shared=False)
     data = by_model(options.data, models, "--data", shared=True)
     calib = by_model(options.calib, models, "--calib", shared=True)

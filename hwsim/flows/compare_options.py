@@ -69,8 +69,8 @@ class Variant:
     """As typed."""
 
 
-def split_list(texts: Sequence[str], option: str) -> list[str]:
-    """Entries between commas, each once, in their order.
+def split_list(texts: Sequence[str], option: str, *, once: bool = True) -> list[str]:
+    """Entries between commas in their order; of equals the first where each shall be there ``once``.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def split_list(texts: Sequence[str], option: str) -> list[str]:
     found = [entry.strip() for text in texts for entry in text.split(",") if entry.strip()]
     if not found:
         raise HwsimError(f"{option}: names nothing (expected one or more, separated by commas)")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found)) if once else found
 
 
 def parse_bits(texts: Sequence[str]) -> list[int]:
@@ -101,15 +101,14 @@ def parse_methods(texts: Sequence[str]) -> list[Variant]:
         If a part has no method before it or no value.
     """
     variants: list[tuple[str, dict[str, Any]]] = []
-    for text in texts:
-        for number, entry in enumerate(part.strip() for part in text.split(",")):
-            name, colon, rest = entry.partition(":")
-            if "=" not in name:
-                variants.append((name, _part(rest, entry) if colon else {}))
-            elif number == 0:
-                raise HwsimError(f"--methods: {entry!r} has no method before it (expected {PART_SYNTAX})")
-            else:
-                variants[-1][1].update(_part(entry, entry))
+    for entry in split_list([",".join(texts)], "--methods", once=False):
+        name, colon, rest = entry.partition(":")
+        if "=" not in name:
+            variants.append((name, _part(rest, entry) if colon else {}))
+        elif not variants:
+            raise HwsimError(f"--methods: {entry!r} has no method before it (expected {PART_SYNTAX})")
+        else:
+            variants[-1][1].update(_part(entry, entry))
     found = [Variant(method=name, parts=parts, label=_label(name, parts)) for name, parts in variants]
     return list({variant.label: variant for variant in found}.values())
 

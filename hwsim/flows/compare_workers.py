@@ -58,7 +58,7 @@ def local_workers(count: int) -> Iterator[Client]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        client.register_plugin(_ignore_interrupt())
+        client.register_plugin(_manners())
         yield client
 
 
@@ -75,17 +75,18 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _ignore_interrupt() -> Any:
-    """Ctrl-C reaches every process of a terminal; only the first one shall act on it."""
+def _manners() -> Any:
+    """Ctrl-C reaches every process of a terminal, but only the first one shall act on it and say so."""
     from distributed import WorkerPlugin
 
-    class IgnoreInterrupt(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
+    class Manners(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
         def setup(self, worker: Any) -> None:
             import signal
 
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
-    return IgnoreInterrupt()
+    return Manners()
 
 
 @contextmanager
