@@ -102,9 +102,7 @@ def optimise(student: Student, example: Example, config: ReconstructionConfig, g
 
     generator : on the device of the example
     """
-    rounding = torch.optim.Adam(
-        [soft.variable for soft in student.rounding.values()], lr=config.effective_rounding_rate
-    )
+    rounding = torch.optim.Adam([soft.variable for soft in student.rounding.values()], lr=config.rounding_rate)
     steps = _StepOptimiser(student, config) if student.learnt else None
     for iteration in range(1, config.iterations + 1):
         rounding.zero_grad()
@@ -120,7 +118,7 @@ class _StepOptimiser:
 
     def __init__(self, student: Student, config: ReconstructionConfig) -> None:
         self.quantisers = list(student.learnt.values())
-        self.adam = torch.optim.Adam([q.scale for q in self.quantisers], lr=config.effective_step_rate)
+        self.adam = torch.optim.Adam([q.scale for q in self.quantisers], lr=config.step_rate)
         self.rate = torch.optim.lr_scheduler.CosineAnnealingLR(self.adam, T_max=config.iterations)
 
     def step(self) -> None:

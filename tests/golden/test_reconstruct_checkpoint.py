@@ -20,7 +20,7 @@ from golden.reconstruct import loop
 from golden.reconstruct.checkpoint import Checkpoints, fingerprint
 from golden.reconstruct.config import ReconstructionConfig
 
-CONFIG = ReconstructionConfig(iterations=6, images=16, batch=4)
+CONFIG = ReconstructionConfig(iterations=6, images=16, batch=4, rounding_rate=2.5, step_rate=0.03)
 MODULES = ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn", "blocks.1.mlp"]
 
 

@@ -143,14 +143,6 @@ def test_a_learnt_step_stays_positive() -> None:
     assert learnt.harden().unit > 0
 
 
-def test_rates_follow_the_iterations() -> None:
-    published, short = ReconstructionConfig(iterations=5000), ReconstructionConfig(iterations=500)
-    assert (published.effective_rounding_rate, published.effective_step_rate) == (3e-3, 4e-5)
-    assert short.effective_rounding_rate == pytest.approx(3e-2)
-    assert short.effective_step_rate == pytest.approx(4e-4)
-    assert ReconstructionConfig(iterations=500, rounding_rate=0.1).effective_rounding_rate == 0.1
-
-
 @pytest.mark.parametrize(
     "changes",
     [{"iterations": -1}, {"batch": 0}, {"float_share": 1.5}, {"warm_up": 1.0}, {"attention_axis": "rows"}, {"a": 1}],
