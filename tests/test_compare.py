@@ -155,6 +155,14 @@ class Stop:
 
 
 class Go(Stop):
+    """A watcher that notes what workers do."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def stage(self, number: int, what: str) -> None:
+        self.stages.append(what)
+
     def row(self, row: Any, number: int) -> None:
         pass
 
@@ -170,6 +178,7 @@ def test_interrupt_keeps_what_is_finished(hwsim: Hwsim, scheduler: str, tmp_path
     found = compare(options, watcher)
     assert watcher.known == 1
     assert sorted(row.reused for row in found.rows) == [False, True]
+    assert {"loading", "measured 2 of 2 images", "counting cycles and energy"} <= set(watcher.stages)
 
 
 def test_a_failing_cell_stops_no_other(hwsim: Hwsim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -250,6 +259,14 @@ def test_schedulers_that_cannot_work(hwsim: Hwsim, monkeypatch: pytest.MonkeyPat
         status, _, err = hwsim("--methods", "minmax", on=empty.scheduler_address)
     assert status == 2
     assert "has no workers (start some with: dask worker tcp://127.0.0.1" in err
+
+
+@pytest.mark.parametrize(("missing", "needed"), [("distributed", "Dask"), ("golden.from_timm", "PyTorch and timm")])
+def test_without_the_extra(hwsim: Hwsim, monkeypatch: pytest.MonkeyPatch, missing: str, needed: str) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    status, _, err = hwsim("--methods", "minmax")
+    assert status == 2
+    assert err == f"hwsim: compare needs {needed} ({missing} is missing): pip install 'hwsim[golden]'\n"
 
 
 def test_worker_processes(hwsim: Hwsim, tmp_path: Path) -> None:

@@ -61,7 +61,6 @@ def key_of(decided_by: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()
 
 
-@cache
 def content(path: Path) -> str:
     """SHA-256 of a file; of a folder, of its files' names, sizes and times, since there may be very many."""
     if path.is_file():
