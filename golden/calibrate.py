@@ -29,8 +29,6 @@ EDGE_BITS = 8
 """Width of the patch embedding, the classifier and what they read, whatever the width of the blocks."""
 LABEL_DRAWS = 4
 """Labels drawn from each float prediction for the sensitivity."""
-SAMPLED_ROWS = 2048
-"""Tokens of all images together that the searches see."""
 QKV_PARTS = 3
 
 Report = Callable[[str], None]
@@ -69,7 +67,7 @@ class _Calibration:
     def __init__(self, vit: Vit, images: Tensor, config: MethodConfig) -> None:
         self.vit, self.images, self.config = vit, images, config
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.tokens = max(4, SAMPLED_ROWS // len(images))
+        self.tokens = max(4, config.sampled_rows // len(images))
         self.weights: dict[str, WeightParameters] = {}
         self.activations: dict[str, Quantiser] = {}
         self.blocks: list[Block] = []

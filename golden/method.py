@@ -63,6 +63,8 @@ class MethodConfig(BaseModel):
     """Search 100 factors from 0.01 to 1.2 at 8 bits too, as PTQ4ViT does, instead of 13 from 0.8 to 1.04."""
     rounds: int = Field(default=2, ge=1, le=10)
     """Turns of weight and input search."""
+    sampled_rows: int = Field(default=2048, ge=16)
+    """Tokens of all calibration images together that searches see."""
     reconstruction: ReconstructionConfig | None = None
     """How weights are rounded after calibration; to the nearest without it."""
 
