@@ -24,6 +24,10 @@ class ReconstructionConfig(BaseModel):
     images: int = Field(default=128, ge=1)
     """The first of the calibration images, all of them if there are no more."""
     batch: int = Field(default=16, ge=1)
+    loss: Literal["mse", "sensitivity"] = "sensitivity"
+    """Every token's error alike (the papers), or weighed by how much the prediction feels it (our decision)."""
+    even_share: float = Field(default=0.5, ge=0, le=1)
+    """Share of that weight that all tokens have alike."""
     float_share: float = Field(default=0.5, ge=0, le=1)
     """QDrop: share of a module's input that is the float network's, drawn for each element."""
     rounding_rate: float = Field(default=3e-3, gt=0)

@@ -21,8 +21,11 @@ from golden.quantizers.uniform import UniformQuantiser
 from golden.reconstruct.branch import Branch, branches
 from golden.reconstruct.checkpoint import Checkpoints, fingerprint
 from golden.reconstruct.config import ReconstructionConfig
+from golden.reconstruct.losses import output_error
 from golden.reconstruct.optimise import Learnt, Student, optimise
-from golden.reconstruct.streams import Streams
+from golden.reconstruct.sensitivity import token_weights
+from golden.reconstruct.streams import Example, Streams
+from golden.vit import Vit
 from hwsim.errors import HwsimError
 
 Report = Callable[[str], None]
@@ -58,9 +61,9 @@ def reconstruct(
     key = fingerprint(config, calibrated.bits, calibrated.weights, calibrated.activations, calibrated.vit, images)
     checkpoints = Checkpoints(checkpoint, key, report)
     order, model = branches(calibrated.vit), PaperModel(calibrated)
-    streams = Streams(calibrated.vit, model, images)
+    streams, weights = Streams(calibrated.vit, model, images), _token_weights(calibrated.vit, images, config)
     for position, branch in enumerate(order):
-        example = streams.example(branch, config)
+        example = streams.example(branch, config, weights[branch.name])
         before = streams.quantised_output(branch, model)
         learnt = _load(checkpoints, branch, calibrated, images.device)
         if learnt is None:
@@ -74,14 +77,23 @@ def reconstruct(
         )
         model = PaperModel(calibrated)
         after = streams.quantised_output(branch, model)
-        errors = [_relative_error(output, example.target) for output in (before, after)]
+        errors = [_relative_error(output, example) for output in (before, after)]
         report(f"{branch.name}: output error {errors[0]:.4f} with nearest rounding, {errors[1]:.4f} reconstructed")
         streams.advance(branch, model, after, example.target)
     return calibrated
 
 
-def _relative_error(output: Tensor, target: Tensor) -> float:
-    return float((output - target).square().sum() / target.square().sum())
+def _token_weights(vit: Vit, images: Tensor, config: ReconstructionConfig) -> dict[str, Tensor]:
+    if config.loss == "sensitivity":
+        return token_weights(vit, images, config.even_share, config.seed)
+    return {branch.name: torch.ones(vit.tokens, device=images.device) for branch in branches(vit)}
+
+
+def _relative_error(output: Tensor, example: Example) -> float:
+    nothing = torch.zeros_like(output)
+    return float(
+        output_error(output, example.target, example.weight) / output_error(nothing, example.target, example.weight)
+    )
 
 
 def _save(checkpoints: Checkpoints, branch: Branch, learnt: Learnt) -> None:

@@ -1,10 +1,11 @@
 """What a module's reconstruction minimises (known: released code of ADFQ-ViT, ``block_recon.py``).
 
-    L = |O^ - O|**2  +  [attention] weight * KL(softmax(A^ / T) || softmax(A / T))  +  w * sum(1 - |2 h - 1|**beta)
+    L = sum weight[t] |O^[t] - O[t]|**2  +  [attention] attention_weight * KL(softmax(A^ / T) || softmax(A / T))
+        +  w * sum(1 - |2 h - 1|**beta)
 
-O: output of the module, A: attention probabilities before their quantiser, ^: of the quantised module, h: the soft
-rounding. The code's order of the divergence's arguments and its axis, the heads, look like slips; the
-axis is an option.
+O: output of the module, t: token, A: attention probabilities before their quantiser, ^: of the quantised module,
+h: the soft rounding. The weight is 1 in the code, or ours (``golden.reconstruct.sensitivity``). The code's order of
+the divergence's arguments and its axis, the heads, look like slips; the axis is an option.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from golden.reconstruct.config import ReconstructionConfig
 AXES = {"heads": 1, "keys": 3}
 
 
-def output_error(output: Tensor, target: Tensor) -> Tensor:
-    """Squared error, summed over tokens and averaged over images and channels; both float32[B, T, D]."""
-    return (output - target).square().sum(1).mean()
+def output_error(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Weighted squared error, summed over tokens and averaged over images and channels.
+
+    output, target : float32[B, T, D], weight : float32[T]
+    """
+    return ((output - target).square().mean((0, 2)) * weight).sum()
 
 
 def log_attention(probabilities: Tensor, config: ReconstructionConfig) -> Tensor:

@@ -142,7 +142,7 @@ def _loss(
         return torch.where(is_float, example.float_input[rows], quantised)
 
     output, probabilities, shares = student.run(example.stream[rows], mix)
-    loss = output_error(output, example.target[rows])
+    loss = output_error(output, example.target[rows], example.weight)
     if example.attention is not None and probabilities is not None:
         found = log_attention(probabilities, config)
         loss = loss + config.attention_weight * attention_divergence(found, example.attention[rows])

@@ -33,6 +33,8 @@ class Example:
     """float32[n, T, D], LayerNorm's output in the float network"""
     target: Tensor
     """float32[n, T, D], the module's output in the float network"""
+    weight: Tensor
+    """float32[T], of each token's error, mean 1"""
     attention: Tensor | None
     """float32[n, heads, T, T], ``log_attention`` of the float network, where the loss has the attention term"""
 
@@ -48,8 +50,8 @@ class Streams:
         self.quantised = torch.cat([embed(model.vit, part, model.tap) for part in torch.split(images, self.batch)])
 
     @torch.no_grad()
-    def example(self, branch: Branch, config: ReconstructionConfig) -> Example:
-        """What to learn the branch from."""
+    def example(self, branch: Branch, config: ReconstructionConfig, weight: Tensor) -> Example:
+        """What to learn the branch from; weight : float32[T] of each token's error."""
         inputs: list[Tensor] = []
         attention: list[Tensor] = []
 
@@ -65,6 +67,7 @@ class Streams:
             stream=self.quantised,
             float_input=torch.cat(inputs),
             target=target,
+            weight=weight,
             attention=torch.cat(attention) if attention else None,
         )
 

@@ -96,12 +96,13 @@ def test_the_hardened_module_has_less_error_than_nearest_rounding(
     branch = Branch(0, kind)  # type: ignore[arg-type]
     model = PaperModel(low)
     streams = Streams(vit, model, tiny_images[:32])
-    example = streams.example(branch, LONG)
+    example = streams.example(branch, LONG, torch.ones(vit.tokens))
     learnt = optimise(Student(branch, low, LONG), example, LONG, torch.Generator().manual_seed(0))
     after = PaperModel(
         replace(low, weights=low.weights | learnt.weights, activations={**low.activations, **learnt.quantisers})
     )
-    nearest, found = (output_error(streams.quantised_output(branch, m), example.target) for m in (model, after))
+    outputs = (streams.quantised_output(branch, m) for m in (model, after))
+    nearest, found = (output_error(output, example.target, example.weight) for output in outputs)
     assert found < 0.9 * nearest
 
 
@@ -111,7 +112,7 @@ def test_the_float_share_says_which_input_is_read(
 ) -> None:
     branch, config = Branch(0, "mlp"), SHORT.model_copy(update={"float_share": float_share})
     streams = Streams(low.vit, PaperModel(low), tiny_images[:8])
-    example = streams.example(branch, config)
+    example = streams.example(branch, config, torch.ones(low.vit.tokens))
     other = replace(example, **{unread: torch.zeros_like(example.stream)})
 
     def codes(seen: Example) -> list[Tensor]:
@@ -175,6 +176,8 @@ def test_only_the_steps_of_the_linear_layers_uniform_inputs_are_learnt(
         {"seed": 1},
         {"batch": 5},
         {"images": 8},
+        {"loss": "mse"},
+        {"even_share": 0.0},
     ],
     ids="-".join,
 )

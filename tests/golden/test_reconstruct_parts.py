@@ -74,10 +74,10 @@ def test_beta_falls_from_20_to_2_after_the_warm_up() -> None:
     assert [beta_at(i, config) for i in (1, 19, 20, 60, 100)] == [None, None, 20.0, 11.0, 2.0]
 
 
-def test_output_error_sums_tokens_and_averages_the_rest() -> None:
-    output = torch.arange(12.0).reshape(2, 3, 2)
-    expected = sum((output[b, t, c] - 1) ** 2 for b in range(2) for t in range(3) for c in range(2)) / 4
-    assert output_error(output, torch.ones(2, 3, 2)) == expected
+def test_output_error_sums_weighted_tokens_and_averages_the_rest() -> None:
+    output, weight = torch.arange(12.0).reshape(2, 3, 2), torch.tensor([2.0, 0.0, 1.0])
+    expected = sum(weight[t] * (output[b, t, c] - 1) ** 2 for b in range(2) for t in range(3) for c in range(2)) / 4
+    assert output_error(output, torch.ones(2, 3, 2), weight) == expected
 
 
 @pytest.mark.parametrize(("axis", "dim"), [("heads", 1), ("keys", 3)])
