@@ -34,10 +34,16 @@ def token_weights(vit: Vit, images: Tensor, even_share: float, seed: int) -> dic
     generator = torch.Generator().manual_seed(seed)
     names = {branch.stream: branch.name for branch in branches(vit)}
     squares = {name: torch.zeros(vit.tokens, device=images.device) for name in names.values()}
-    for batch in images.split(BATCH):
+    for batch in torch.split(images, BATCH):
         for stream, gradient in _gradients(vit, batch, list(names), generator).items():
             squares[names[stream]] += gradient.square().sum((0, 2))
-    return {name: even_share + (1 - even_share) * s / s.mean() for name, s in squares.items()}
+    return {name: _weights(s, even_share) for name, s in squares.items()}
+
+
+def _weights(squares: Tensor, even_share: float) -> Tensor:
+    """All ones where no token is felt: a prediction so sure that float32 has no gradient of it."""
+    mean = squares.mean()
+    return even_share + (1 - even_share) * squares / mean if mean > 0 else torch.ones_like(squares)
 
 
 @torch.enable_grad()

@@ -41,16 +41,17 @@ def log_likelihood(vit: Vit, image: Tensor, label: int, stream: str, addend: Ten
     def tap(name: str, x: Tensor) -> Tensor:
         return x + addend if name == stream else x
 
-    return forward(vit, image[None], tap).log_softmax(1)[0, label]
+    found: Tensor = forward(vit, image[None], tap).log_softmax(1)[0, label]
+    return found
 
 
 def test_weights_are_the_mean_squared_gradients_of_drawn_labels(vit: Vit, tiny_images: Tensor) -> None:
     images = tiny_images[:11]  # two batches, the second is not full
     found = token_weights(vit, images, even_share=0.25, seed=3)
     generator = torch.Generator().manual_seed(3)
-    batches = images.split(sensitivity.BATCH)
+    batches = torch.split(images, sensitivity.BATCH)
     labels = torch.cat([forward(vit, b).softmax(1).multinomial(1, generator=generator)[:, 0] for b in batches])
-    assert labels.unique().numel() > 1
+    assert len(set(labels.tolist())) > 1
     for branch in branches(vit):
         squares = torch.zeros(vit.tokens)
         for image, label in zip(images, labels.tolist(), strict=True):
@@ -72,6 +73,12 @@ def test_after_the_last_attention_the_class_token_has_all_weight_but_the_even_sh
     first = found["blocks.0.attn"]
     assert torch.all(first[1:] > 0.5)
     assert first.mean() == pytest.approx(1)
+
+
+def test_tokens_weigh_alike_where_the_prediction_is_too_sure_to_feel_any(vit: Vit, tiny_images: Tensor) -> None:
+    sure = replace(vit, head=replace(vit.head, bias=vit.head.bias + 1000 * (torch.arange(10) == 3)))
+    found = token_weights(sure, tiny_images[:8], even_share=0.0, seed=0)
+    assert all(torch.equal(weight, torch.ones(vit.tokens)) for weight in found.values())
 
 
 def test_the_seed_draws_the_labels(vit: Vit, tiny_images: Tensor) -> None:
