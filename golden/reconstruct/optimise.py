@@ -102,7 +102,7 @@ def optimise(student: Student, example: Example, config: ReconstructionConfig, g
 
     generator : on the device of the example
     """
-    rounding = torch.optim.Adam([soft.variable for soft in student.rounding.values()], lr=config.rounding_rate)
+    rounding = torch.optim.Adam([soft.variable for soft in student.rounding.values()], lr=config.rate)
     steps = _StepOptimiser(student, config) if student.learnt else None
     for iteration in range(1, config.iterations + 1):
         rounding.zero_grad()

@@ -143,6 +143,20 @@ def test_a_learnt_step_stays_positive() -> None:
     assert learnt.harden().unit > 0
 
 
+def test_the_rate_lets_a_rounding_cross_its_range_whatever_the_iterations() -> None:
+    assert ReconstructionConfig(rounding_rate=0.5).rate == 0.5
+    _, soft = some_rounding()
+    with torch.no_grad():
+        soft.variable.fill_(-2.4)
+        assert torch.all(soft.share() < 0.001)
+        for iterations in (8, 600):
+            config = ReconstructionConfig(iterations=iterations)
+            soft.variable.fill_(-2.4 + iterations * config.rate)
+            assert torch.all(soft.share() > 0.999)
+            soft.variable.fill_(-2.4 + 0.9 * iterations * config.rate)
+            assert torch.all(soft.share() < 0.96)
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"iterations": -1}, {"batch": 0}, {"float_share": 1.5}, {"warm_up": 1.0}, {"attention_axis": "rows"}, {"a": 1}],
