@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,13 +14,12 @@ from golden.from_timm import Model
 from golden.method import method_config
 from golden.paper import PaperModel
 from golden.parameters import Calibrated
-from golden.reconstruct import sensitivity
+from golden.reconstruct import loop, sensitivity
 from golden.reconstruct.branch import Branch, branches
 from golden.reconstruct.config import ReconstructionConfig
-from golden.reconstruct.loop import reconstruct
-from golden.reconstruct.optimise import Student, optimise
+from golden.reconstruct.optimise import Learnt, Student, optimise
 from golden.reconstruct.sensitivity import token_weights
-from golden.reconstruct.streams import Streams
+from golden.reconstruct.streams import Example, Streams
 from golden.vit import Vit, embed, forward
 
 CONFIG = ReconstructionConfig(iterations=120, images=32, batch=16, rounding_rate=0.075, step_rate=1e-3)
@@ -111,12 +111,29 @@ def test_tokens_with_weight_have_less_error(vit: Vit, low: Calibrated, tiny_imag
 def test_an_even_share_of_one_is_the_unweighed_loss(low: Calibrated, tiny_images: Tensor) -> None:
     def codes(**changes: object) -> list[Tensor]:
         config = CONFIG.model_copy(update={"iterations": 5, "rounding_rate": 2.5} | changes)
-        found = reconstruct(low, tiny_images, config, lambda _: None)
+        found = loop.reconstruct(low, tiny_images, config, lambda _: None)
         return [weight.codes for weight in found.weights.values()]
 
     even = codes(loss="sensitivity", even_share=1.0)
     assert all(torch.equal(a, b) for a, b in zip(even, codes(loss="mse"), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(even, codes(loss="sensitivity", even_share=0.0), strict=True))
+
+
+def test_each_module_gets_its_own_weights(
+    low: Calibrated, tiny_images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, seen = CONFIG.model_copy(update={"iterations": 1, "images": 9, "seed": 2}), {}
+    original = loop.optimise
+
+    def spy(student: Student, example: Example, *rest: Any) -> Learnt:
+        seen[student.branch.name] = example.weight
+        return original(student, example, *rest)
+
+    monkeypatch.setattr(loop, "optimise", spy)
+    loop.reconstruct(low, tiny_images, config, lambda _: None)
+    expected = token_weights(low.vit, tiny_images[:9], config.even_share, seed=2)
+    assert list(seen) == list(expected)
+    assert all(torch.equal(seen[name], weight) for name, weight in expected.items())
 
 
 def test_gradients_are_found_where_they_are_off(vit: Vit, tiny_images: Tensor) -> None:
