@@ -123,11 +123,10 @@ def test_each_module_gets_its_own_weights(
     low: Calibrated, tiny_images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, seen = CONFIG.model_copy(update={"iterations": 1, "images": 9, "seed": 2}), {}
-    original = loop.optimise
 
     def spy(student: Student, example: Example, *rest: Any) -> Learnt:
         seen[student.branch.name] = example.weight
-        return original(student, example, *rest)
+        return optimise(student, example, *rest)
 
     monkeypatch.setattr(loop, "optimise", spy)
     loop.reconstruct(low, tiny_images, config, lambda _: None)
