@@ -13,17 +13,18 @@ import torch
 from torch import Tensor
 
 from golden.attention_search import search_attention
+from golden.finite import check_finite
 from golden.method import MethodConfig
 from golden.observe import RESIDUAL, Boundaries, Observed, join, observe_block, observe_boundaries
 from golden.operands import Normed, fit_gelu, fit_linear, fit_norm, fit_pre_activation, fit_weight
 from golden.parameters import Calibrated, WeightParameters
 from golden.quantizers.base import Quantiser
 from golden.quantizers.channel_scale import ChannelScaleQuantiser
+from golden.quantizers.rows import RowQuantiser
 from golden.quantizers.two_scale import TwoScaleQuantiser
 from golden.residual import calibrate_residual, calibrate_wide
 from golden.search import Target
 from golden.vit import Affine, Block, Vit, patches
-from hwsim.errors import HwsimError
 
 EDGE_BITS = 8
 """Width of the patch embedding, the classifier and what they read, whatever the width of the blocks."""
@@ -80,7 +81,8 @@ class _Calibration:
         needed = config.metric == "sensitivity" or config.channel_rule == "sensitivity"
         draws = LABEL_DRAWS if needed else 0
         boundaries = join(list(observe_boundaries(vit, self.images, draws, self.generator)))
-        _check_finite(boundaries)
+        for index, x in enumerate(boundaries.stream):
+            check_finite("embed" if index == 0 else f"blocks.{index - 1}.mlp.add", x)
         self._patch_embed(boundaries)
         self._residual("embed", boundaries.stream[0], boundaries.sensitivity(0))
         whole = ("norm1", "norm2") if config.norm == "row" else ()
@@ -129,7 +131,12 @@ class _Calibration:
         else:
             sampled = observed
         target = self._target(sampled, norm, linear, layer)
-        return fit_norm(target, affine, linear, values, observed.rows, observed.ranges[norm], self.config)
+        found = fit_norm(target, affine, linear, values, observed.rows, observed.ranges[norm], self.config)
+        if isinstance(found.quantiser, RowQuantiser):
+            shares = self.notes.setdefault("outliers_percent", [])
+            assert isinstance(shares, list)
+            shares.append(round(100 * found.quantiser.share_of_outliers(values), 3))
+        return found
 
     def _target(self, observed: Observed, inputs: str, linear: Affine, outputs: str) -> Target:
         sensitivity = observed.sensitivity[outputs]
@@ -194,10 +201,3 @@ class _Calibration:
             if isinstance(quantiser, ChannelScaleQuantiser):
                 found.setdefault("residual_shifts", []).append(int(quantiser.shifts.max()))
         return {**found, **self.notes}
-
-
-def _check_finite(boundaries: Boundaries) -> None:
-    for index, x in enumerate(boundaries.stream):
-        if not bool(x.isfinite().all()):
-            where = "the patch embedding" if index == 0 else f"block {index}"
-            raise HwsimError(f"calibration: the output of {where} holds NaN or infinity, expected finite numbers")

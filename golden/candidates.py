@@ -23,8 +23,8 @@ GELU_EXPONENTS = range(8)
 PROBABILITY_BITS = 16
 FACTORS_MAX = 50
 """Of GELU's range, where the format is not uniform; a finer grid is thinned out."""
-LOG_DELTAS = tuple(i / 10 for i in range(9, 0, -1))
-"""Scales of a logarithm of probabilities that are tried beside 1."""
+SCALES = tuple(i / 10 for i in range(9, 0, -1))
+"""Largest probabilities of a uniform code or a logarithm that are tried beside 1."""
 LOG_SHIFTS: dict[log.Base, range] = {"two": range(14, -1, -1), "sqrt_two": range(8, -1, -1)}
 """Largest shifts after GELU that are tried: the proof depends on the weights."""
 
@@ -37,17 +37,16 @@ def softmax_candidates(config: MethodConfig, tokens: int) -> list[Quantiser]:
 
 
 def _softmax(config: MethodConfig, tokens: int) -> Iterable[Quantiser]:
-    bits = config.bits
+    bits, searched = config.bits, config.softmax_scale == "search"
     if config.softmax == "uniform":
-        step = torch.tensor(2.0**-bits)
-        return [UniformQuantiser(format=Uniform(bits=bits, signed=False), scale=step)]
+        plain: Quantiser = UniformQuantiser(format=Uniform(bits=bits, signed=False), scale=torch.tensor(2.0**-bits))
+        return [plain, *(codebook.uniform_codebook(bits, largest) for largest in SCALES if searched)]
     if config.softmax == "two_scale":
         exponents = SOFTMAX_EXPONENTS if config.exponent is None else [config.exponent]
         return [two_scale.calibrate_softmax(bits, m) for m in exponents if bits - 1 + m <= PROBABILITY_BITS]
     if config.softmax == "twin":
         splits = SOFTMAX_SPLITS if config.exponent is None else [config.exponent]
         return [twin.calibrate_softmax(bits, split) for split in splits]
-    searched = config.softmax_scale == "search"
     if config.softmax in ("tanq_a", "tanq_c"):
         family: tanq.Family = "A" if config.softmax == "tanq_a" else "C"
         if searched:
@@ -55,7 +54,7 @@ def _softmax(config: MethodConfig, tokens: int) -> Iterable[Quantiser]:
         return [tanq.calibrate(bits, family, theta, 1.0, tokens) for theta in tanq.THETAS]
     base: log.Base = "two" if config.softmax == "log2" else "sqrt_two"
     plain = log.calibrate_probability(bits, base, largest_max_shift(bits, base, tokens))
-    scaled = [codebook.log_codebook(bits, base, delta, tokens) for delta in LOG_DELTAS if searched]
+    scaled = [codebook.log_codebook(bits, base, delta, tokens) for delta in SCALES if searched]
     return [plain, *scaled]
 
 
@@ -78,6 +77,8 @@ def gelu_candidates(
     factors = factors[:: 3 if len(factors) > FACTORS_MAX else 1]
     if config.gelu in ("two_scale", "sign_split"):
         make = two_scale.calibrate_gelu if config.gelu == "two_scale" else twin.calibrate_gelu
-        return [[make(largest * f, bits, m) for m in exponents for f in factors]]
+        made = [make(largest * f, bits, m) for m in exponents for f in factors]
+        published = twin.calibrate_gelu_full_negatives if config.gelu == "sign_split" else None
+        return [made + ([published(bits, m) for m in exponents] if published else [])]
     base: log.Base = "two" if config.gelu == "shift_log2" else "sqrt_two"
     return [[log.calibrate_gelu(largest * f, bits, base, shift) for f in factors] for shift in LOG_SHIFTS[base]]

@@ -2,7 +2,7 @@
 
 A method is a set of parts (how weights and ranges are found, which format follows softmax, GELU and LayerNorm, which
 one the residual stream has, what is done before and after calibration). Each part can be chosen alone:
-``method_config("tsptq", bits=4, softmax="log_sqrt2")``. Patch embedding, head and input have 8 bits in every method.
+``method_config("tsptq", 4, {"softmax": "log_sqrt2"})``. Patch embedding, head and input have 8 bits in every method.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class MethodConfig(BaseModel):
     @model_validator(mode="after")
     def _parts_fit(self) -> MethodConfig:
         two_scaled = self.softmax in ("two_scale", "twin") or self.gelu in ("two_scale", "sign_split")
-        scalable = ("log2", "log_sqrt2", "tanq_a", "tanq_c")
+        scalable = ("log2", "log_sqrt2", "tanq_a", "tanq_c", "uniform")
         for applies, key, unset, where in (
             (self.norm == "row", "outlier_threshold", None, "norm is row"),
             (two_scaled, "exponent", None, "softmax or gelu is two-scaled"),
@@ -122,7 +122,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 RECONSTRUCTION: Mapping[str, Mapping[str, Any]] = {"adfq": {"attention_weight": 10.0}}
 """What a method's reconstruction has of its own (known: ADFQ-ViT's attention term)."""
 LOW_WIDTH: Mapping[str, Mapping[str, Any]] = {"adfq": {"gelu": "shift_log_sqrt2"}}
-"""What changes at 4 bits and below: the logarithm wins there, and only there (measured, docs/accuracy.md)."""
+"""What changes at 4 bits and below: the logarithm is for few codes (our decision)."""
 LOW_WIDTH_BITS = 4
 
 

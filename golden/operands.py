@@ -86,7 +86,7 @@ def fit_norm(
     """
     if config.norm == "row":
         quantiser = rows.calibrate_rows(whole, config.bits, config.outlier_threshold, _rule(config))
-        inputs = quantiser.fake_quantize(whole)[:, sampled].flatten(0, 1)
+        inputs = quantiser.at_tokens(sampled).fake_quantize(whole[:, sampled]).flatten(0, 1)
         weight = fit_weight(target, inputs, config, config.bits)
         return Normed(norm=norm, linear=linear, quantiser=quantiser, weight=weight)
     if config.fold == "none":

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from math import prod
 
-from hwsim.compiler.limits import plane_bits, tensor_bits
+from hwsim.compiler.limits import plane_bits
 from hwsim.compiler.lower import Pass, Product, column_operand, gemm_of, lower, row_operand
 from hwsim.config import AcceleratorConfig
 from hwsim.cost.traffic import Traffic
@@ -108,3 +108,9 @@ def _parameter_bits(network: Network, one: Pass, config: AcceleratorConfig) -> i
         if isinstance(network.tensor(one.drain.output).format, ChannelScaled):
             bits += multiplier_bits + columns * tensors * CHANNEL_SHIFT_BITS
     return bits
+
+
+def tensor_bits(network: Network, name: str) -> int:
+    """Bits of a tensor, its codes packed."""
+    spec = network.tensor(name)
+    return prod(spec.shape) * spec.format.bits

@@ -30,11 +30,6 @@ class Region:
     halfwords: bool
     word_bytes: int
 
-    @property
-    def rows_per_stride(self) -> int:
-        """Rows that one stride holds."""
-        return 1 if self.halfwords else self.word_bytes
-
 
 def row_stride(channels: int, halfwords: bool, word_bytes: int) -> int:
     """Words of a row of blocks of codes, or of a row of halfwords."""

@@ -40,12 +40,6 @@ def check_limits(network: Network, passes: list[Pass], config: AcceleratorConfig
             _residual_multiplier(network, one.drain, config)
 
 
-def tensor_bits(network: Network, name: str) -> int:
-    """Bits of a tensor, its codes packed."""
-    spec = network.tensor(name)
-    return prod(spec.shape) * spec.format.bits
-
-
 def plane_bits(network: Network, name: str) -> int:
     """Bits of the two planes of outliers beside a tensor."""
     spec = network.tensor(name)

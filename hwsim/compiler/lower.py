@@ -109,16 +109,6 @@ def column_operand(layer: Product) -> str | None:
     return layer.input if isinstance(layer, AttentionScores) else layer.values
 
 
-def pass_inputs(network: Network, one: Pass) -> list[str]:
-    """Tensors that a pass reads from the activation buffer, each once."""
-    made_inside = {layer.output for layer in one.layers}
-    outside = [name for layer in one.layers for name in layer_inputs(layer, network.manifest.input)]
-    wanted = [name for name in outside if name not in made_inside and name != network.manifest.input]
-    if one.load is not None:
-        wanted.append(one.load.output)  # the DMA writes the patches into the buffer before the pass
-    return list(dict.fromkeys(wanted))
-
-
 def _drain(main: Layer, follower: Layer) -> Table | Residual | None:
     """The layer after ``main``, where the drain of ``main`` performs it too."""
     if isinstance(main, Product):

@@ -18,6 +18,7 @@ from golden.method import METHODS, method_config
 from golden.pipeline import Quantised, measure, quantise
 from hwsim.compiler import compile_network
 from hwsim.config import load_preset
+from hwsim.errors import HwsimError
 from hwsim.machine import Machine
 from hwsim.network_check import check_network
 
@@ -65,6 +66,7 @@ def test_integer_mode_follows_paper_mode(method: str, tiny_model: Model, tiny_im
         ("dopq", {"softmax": "tanq_c"}),
         ("dopq", {"ranges": "search", "weights": "search"}),
         ("repq", {"softmax_scale": "one"}),
+        ("minmax", {"softmax_scale": "search"}),
     ],
 )
 def test_each_part_alone(method: str, parts: dict, tiny_model: Model, tiny_images: torch.Tensor) -> None:
@@ -86,3 +88,21 @@ def test_machine_equals_golden_at_the_shape_of_deit_tiny(method: str) -> None:
     differing, compared = mismatched_words(quantised, images[2:])
     assert compared > 197 * 192 * 12
     assert differing == 0
+
+
+def test_the_share_of_outliers_is_noted(tiny_model: Model, tiny_images: torch.Tensor) -> None:
+    few, many = (
+        quantise(tiny_model, tiny_images[:8], method_config("adfq", 8, {"outlier_threshold": t}), lambda _: None)
+        for t in (2.5, 1.0)
+    )
+    shares = [q.network.manifest.origin.options["outliers_percent"] for q in (few, many)]
+    assert [len(s) for s in shares] == [2 * len(tiny_model.vit.blocks)] * 2
+    assert all(0 <= low < high < 100 for low, high in zip(*shares, strict=True))
+
+
+def test_activations_that_are_not_finite_are_named(tiny_model: Model, tiny_images: torch.Tensor) -> None:
+    vit = tiny_model.vit
+    block = replace(vit.blocks[1], fc2=replace(vit.blocks[1].fc2, bias=vit.blocks[1].fc2.bias * torch.nan))
+    broken = replace(tiny_model, vit=replace(vit, blocks=(vit.blocks[0], block)))
+    with pytest.raises(HwsimError, match=r"blocks\.1\.mlp\.add: .* not finite"):
+        quantise(broken, tiny_images[:4], method_config("minmax", 8), lambda _: None)
