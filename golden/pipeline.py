@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from golden.augment import enough_images
 from golden.calibrate import calibrate
 from golden.export import export
 from golden.from_timm import Model
@@ -80,8 +79,7 @@ def quantise(
     calibrated = calibrate(model.vit, images, config, report)
     if config.reconstruction is not None:
         more = reconstruction or Reconstruction(images=images)
-        pool = enough_images(more.images, config.reconstruction.images, config.seed)
-        calibrated = reconstruct(calibrated, pool, config.reconstruction, report, more.checkpoint)
+        calibrated = reconstruct(calibrated, more.images, config.reconstruction, report, more.checkpoint)
     chosen = config.model_dump(exclude={"method", "bits", "seed"})
     origin = Origin(
         model=model.name,

@@ -13,7 +13,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from golden.vit import Tap, Vit, attention, mlp
+from golden.vit import Tap, Vit, attention, classify, mlp, run_block
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,14 @@ class Branch:
         """Residual stream to the output of the branch before the adder, both float32[B, T, D]."""
         output: Tensor = (attention if self.kind == "attn" else mlp)(vit, self.index, x, tap)
         return output
+
+    def rest(self, vit: Vit, x: Tensor) -> Tensor:
+        """Residual stream after the branch, float32[B, T, D], to the logits, float32[B, classes], all in float."""
+        if self.kind == "attn":
+            x = x + mlp(vit, self.index, x)
+        for index in range(self.index + 1, len(vit.blocks)):
+            x = run_block(vit, index, x)
+        return classify(vit, x)
 
 
 def branches(vit: Vit) -> list[Branch]:

@@ -29,7 +29,10 @@ class ReconstructionConfig(BaseModel):
     iterations: int = Field(default=80, ge=0, le=100_000)
     """Steps of each module; 0: nearest rounding, no reconstruction."""
     images: int = Field(default=256, ge=1)
-    """The first of the images given, all of them if there are no more."""
+    """To learn from: crops stand in where there are fewer."""
+    judging_share: float = Field(default=0.25, ge=0, lt=1)
+    """Of the images given, the last ones, on which a module's learnt rounding must not be worse than the nearest to be
+    kept; 0: it is always kept (the papers)."""
     batch: int = Field(default=16, ge=1)
     loss: Literal["mse", "sensitivity"] = "sensitivity"
     """Every token's error weighs alike (the papers), or by how much the prediction feels it (our decision)."""

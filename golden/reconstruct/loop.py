@@ -1,6 +1,7 @@
 """Reconstruction of a calibrated network, module after module (AMO of ADFQ-ViT; BRECQ's and QDrop's scheme).
 
-    for each module:  learn the rounding with O(quantised prefix) -> O(float network), harden, move both streams on
+    for each module:  learn the rounding with O(quantised prefix) -> O(float network), harden, keep it if the
+                      prediction on other images is no worse, move both streams on
 
 Known (ADFQ-ViT, arXiv 2407.02763, released code): units, input, target, loss, optimisers. Reconstructed for DopQ-ViT
 (arXiv 2408.03291), which has such a stage. One module's tensors are held at a time, beside the two residual streams.
@@ -15,12 +16,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from golden.augment import enough_images
 from golden.paper import PaperModel
 from golden.parameters import Calibrated, WeightParameters
 from golden.quantizers.uniform import UniformQuantiser
 from golden.reconstruct.branch import Branch, branches
 from golden.reconstruct.checkpoint import Checkpoints, fingerprint
 from golden.reconstruct.config import ReconstructionConfig
+from golden.reconstruct.judge import Judge, Verdict, split
 from golden.reconstruct.losses import output_error
 from golden.reconstruct.optimise import Learnt, Student, optimise
 from golden.reconstruct.sensitivity import token_weights
@@ -44,8 +47,9 @@ def reconstruct(
     ----------
     calibrated : the scales stay, but for the learnt steps; the codes of the blocks' weights change; its ``vit`` is
         the float network
-    images : uint8[n, H, W, C], on the device of the network; the first ``config.images`` are used
-    report : called with a sentence after each module: the output's squared error over the target's square
+    images : uint8[n, H, W, C], on the device of the network; crops of them stand in where ``config`` asks for more
+    report : called with a sentence after each module: the output's squared error over the target's square, the
+        divergence of the prediction, and which rounding stays
     checkpoint : folder of one file a module, from which a later run continues to the same bits; None: none
 
     Raises
@@ -57,29 +61,35 @@ def reconstruct(
         raise HwsimError("reconstruction needs images, there are none")
     if config.iterations == 0:
         return calibrated
-    images = images[: config.images]
-    key = fingerprint(config, calibrated.bits, calibrated.weights, calibrated.activations, calibrated.vit, images)
+    seen, unseen = split(images, config.judging_share, config.seed)
+    seen = enough_images(seen, config.images, config.seed)
+    key = fingerprint(config, calibrated.bits, calibrated.weights, calibrated.activations, calibrated.vit, seen, unseen)
     checkpoints = Checkpoints(checkpoint, key, report)
     order, model = branches(calibrated.vit), PaperModel(calibrated)
-    streams, weights = Streams(calibrated.vit, model, images), _token_weights(calibrated.vit, images, config)
+    streams, weights = Streams(calibrated.vit, model, seen), _token_weights(calibrated.vit, seen, config)
+    judge = Judge(calibrated.vit, model, unseen) if len(unseen) else None
     for position, branch in enumerate(order):
         example = streams.example(branch, config, weights[branch.name])
-        before = streams.quantised_output(branch, model)
-        learnt = _load(checkpoints, branch, calibrated, images.device)
+        learnt = _load(checkpoints, branch, calibrated, seen.device)
         if learnt is None:
-            generator = torch.Generator(images.device).manual_seed(config.seed * len(order) + position)
+            generator = torch.Generator(seen.device).manual_seed(config.seed * len(order) + position)
             learnt = optimise(Student(branch, calibrated, config), example, config, generator)
             _save(checkpoints, branch, learnt)
-        calibrated = replace(
+        candidate = replace(
             calibrated,
             weights=calibrated.weights | learnt.weights,
             activations=calibrated.activations | learnt.quantisers,
         )
-        model = PaperModel(calibrated)
-        after = streams.quantised_output(branch, model)
-        errors = [_relative_error(output, example) for output in (before, after)]
-        report(f"{branch.name}: output error {errors[0]:.4f} with nearest rounding, {errors[1]:.4f} reconstructed")
-        streams.advance(branch, model, after, example.target)
+        nearest, reconstructed = model, PaperModel(candidate)
+        outputs = [streams.quantised_output(branch, each) for each in (nearest, reconstructed)]
+        errors = [_relative_error(output, example) for output in outputs]
+        verdict = judge.hear(branch, nearest, reconstructed) if judge else Verdict()
+        if verdict.keeps:
+            calibrated, model = candidate, reconstructed
+        report(f"{branch.name}: output error {errors[0]:.4f} nearest, {errors[1]:.4f} reconstructed{verdict}")
+        streams.advance(branch, model, outputs[verdict.keeps], example.target)
+        if judge:
+            judge.advance(branch, model)
     return calibrated
 
 

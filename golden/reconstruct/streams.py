@@ -77,6 +77,11 @@ class Streams:
         return self._run(branch, model.vit, self.quantised, model.tap)
 
     @torch.no_grad()
+    def float_output(self, branch: Branch) -> Tensor:
+        """Output of the branch in the float network, float32[n, T, D]."""
+        return self._run(branch, self.vit, self.floating, keep)
+
+    @torch.no_grad()
     def advance(self, branch: Branch, model: PaperModel, quantised: Tensor, floating: Tensor) -> None:
         """Both residual adders after the branch."""
         for stream, output, tap in (
