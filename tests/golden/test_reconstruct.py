@@ -25,8 +25,8 @@ from golden.vit import Vit, forward
 from hwsim.errors import HwsimError
 
 BITS = 4
-SHORT = ReconstructionConfig(iterations=6, images=16, batch=4, rounding_rate=2.5, step_rate=0.03)
-LONG = ReconstructionConfig(iterations=200, images=32, batch=16, rounding_rate=0.075, step_rate=1e-3)
+SHORT = ReconstructionConfig(judging_share=0, iterations=6, images=16, batch=4, rounding_rate=2.5, step_rate=0.03)
+LONG = ReconstructionConfig(judging_share=0, iterations=200, images=32, batch=16, rounding_rate=0.075, step_rate=1e-3)
 
 
 @pytest.fixture(scope="module")
