@@ -22,7 +22,7 @@ from golden.reconstruct.sensitivity import token_weights
 from golden.reconstruct.streams import Example, Streams
 from golden.vit import Vit, embed, forward
 
-CONFIG = ReconstructionConfig(iterations=120, images=32, batch=16, rounding_rate=0.075, step_rate=1e-3)
+CONFIG = ReconstructionConfig(judging_share=0, iterations=120, images=32, batch=16, rounding_rate=0.075, step_rate=1e-3)
 
 
 @pytest.fixture(scope="module")
