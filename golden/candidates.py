@@ -11,18 +11,16 @@ import torch
 
 from golden.method import MethodConfig
 from golden.proof import is_context_admitted, largest_max_shift
-from golden.quantizers import codebook, log, tanq, twin, two_scale, uniform
+from golden.quantizers import codebook, log, tanq, twin, two_scale
 from golden.quantizers.base import Quantiser
 from golden.quantizers.uniform import UniformQuantiser
-from golden.search import grid
+from golden.search import asymmetric_candidates, grid
 from hwsim.formats import Uniform
 
 SOFTMAX_EXPONENTS = range(10)
 SOFTMAX_SPLITS = range(16)
 GELU_EXPONENTS = range(8)
 PROBABILITY_BITS = 16
-FACTORS_MAX = 50
-"""Of GELU's range, where the format is not uniform; a finer grid is thinned out."""
 SCALES = tuple(i / 10 for i in range(9, 0, -1))
 """Largest probabilities of a uniform code or a logarithm that are tried beside 1."""
 LOG_SHIFTS: dict[log.Base, range] = {"two": range(14, -1, -1), "sqrt_two": range(8, -1, -1)}
@@ -58,9 +56,11 @@ def _softmax(config: MethodConfig, tokens: int) -> Iterable[Quantiser]:
     return [plain, *scaled]
 
 
-def gelu_candidates(
-    config: MethodConfig, smallest: float, largest: float, exponents: Iterable[int]
-) -> list[list[Quantiser]]:
+Families = list[list[Quantiser]]
+"""Candidates of which each list follows the factors of the range, ascending."""
+
+
+def gelu_candidates(config: MethodConfig, smallest: float, largest: float, exponents: Iterable[int]) -> list[Families]:
     """Quantisers of GELU's output, its range given, whatever the weights behind it.
 
     Parameters
@@ -69,16 +69,17 @@ def gelu_candidates(
 
     Returns
     -------
-    Lists, the best one first: a later one is for weights whose products the earlier ones' might overflow.
+    The best choice first: a later one is for weights whose products the earlier ones' might overflow.
     """
-    bits, factors = config.bits, grid(config.bits, config.full_grid).factors()
+    bits, factors = config.bits, grid(config.bits, config.full_grid)
     if config.gelu == "uniform":
-        return [[uniform.calibrate_asymmetric(smallest * f, largest * f, bits) for f in factors]]
-    factors = factors[:: 3 if len(factors) > FACTORS_MAX else 1]
+        return [[asymmetric_candidates(smallest, largest, bits, factors)]]
     if config.gelu in ("two_scale", "sign_split"):
         make = two_scale.calibrate_gelu if config.gelu == "two_scale" else twin.calibrate_gelu
-        made = [make(largest * f, bits, m) for m in exponents for f in factors]
+        made: Families = [[make(largest * f, bits, m) for f in factors.factors()] for m in exponents]
         published = twin.calibrate_gelu_full_negatives if config.gelu == "sign_split" else None
-        return [made + ([published(bits, m) for m in exponents] if published else [])]
+        return [made + ([[published(bits, m)] for m in exponents] if published else [])]
     base: log.Base = "two" if config.gelu == "shift_log2" else "sqrt_two"
-    return [[log.calibrate_gelu(largest * f, bits, base, shift) for f in factors] for shift in LOG_SHIFTS[base]]
+    return [
+        [[log.calibrate_gelu(largest * f, bits, base, shift) for f in factors.factors()]] for shift in LOG_SHIFTS[base]
+    ]

@@ -60,7 +60,8 @@ class MethodConfig(BaseModel):
     scales: int = Field(default=2, ge=2, le=8)
     """k of the residual stream's k scales."""
     full_grid: bool = False
-    """Search 100 factors from 0.01 to 1.2 at 8 bits too, as PTQ4ViT does, instead of 13 from 0.8 to 1.04."""
+    """Try each of 100 factors from 0.01 to 1.2, as PTQ4ViT does, instead of 13 from 0.8 to 1.04 at 8 bits and some of
+    the 100 at other widths."""
     rounds: int = Field(default=2, ge=1, le=10)
     """Turns of weight and input search."""
     sampled_rows: int = Field(default=2048, ge=16)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.candidates import GELU_EXPONENTS, gelu_candidates
+from golden.candidates import GELU_EXPONENTS, Families, gelu_candidates
 from golden.fold import Folded, fold_norm, smooth_norm
 from golden.method import MethodConfig
 from golden.observe import Observed
@@ -57,11 +57,12 @@ def fit_linear(target: Target, x_range: Range, config: MethodConfig, bits: int) 
     if config.ranges != "search":
         chosen: Quantiser = by_rule(target.inputs, x_range, config, bits)
         return chosen, fit_weight(target, chosen.fake_quantize(target.inputs), config, bits)
-    candidates = asymmetric_candidates(*x_range, bits, grid(bits, config.full_grid))
+    factors = grid(bits, config.full_grid)
+    candidates = asymmetric_candidates(*x_range, bits, factors)
     chosen = uniform.calibrate_asymmetric(*x_range, bits)
     for _ in range(config.rounds):
         weight = fit_weight(target, chosen.fake_quantize(target.inputs), config, bits)
-        chosen = search_input(target, weight.dequantize(), candidates)
+        chosen = search_input(target, weight.dequantize(), [candidates], factors)
     return chosen, weight
 
 
@@ -129,19 +130,25 @@ def fit_gelu(target: Target, x_range: Range, config: MethodConfig) -> tuple[Quan
     exponents: Iterable[int] = GELU_EXPONENTS if searched else [config.exponent or 0]
     for _ in range(config.rounds):
         weight = fit_weight(target, inputs, config, config.bits)
-        lists = gelu_candidates(config, *x_range, exponents)
-        admitted = ([p for p in every if is_admitted(p, weight, target.bias)] for every in lists)
-        candidates = next((found for found in admitted if found), None)
-        if candidates is None:
+        choices = gelu_candidates(config, *x_range, exponents)
+        admitted = (_admitted(families, weight, target.bias) for families in choices)
+        families = next((found for found in admitted if found), None)
+        if families is None:
             raise HwsimError(
                 f"gelu = {config.gelu}: no choice keeps {len(target.weight)} sums over {target.weight.shape[1]} inputs"
                 " in 32 bits, expected another exponent or format"
             )
-        chosen = search_input(target, weight.dequantize(), candidates)
+        chosen = search_input(target, weight.dequantize(), families, grid(config.bits, config.full_grid))
         inputs = chosen.fake_quantize(target.inputs)
         if searched and isinstance(chosen.format, TwoScale):
             exponents = range(max(0, chosen.format.exponent - 1), chosen.format.exponent + 2)
     return chosen, weight
+
+
+def _admitted(families: Families, weight: WeightParameters, bias: Tensor) -> Families:
+    """What the accumulator proof admits, without the families of which nothing is left."""
+    found = [[p for p in family if is_admitted(p, weight, bias)] for family in families]
+    return [family for family in found if family]
 
 
 def fit_pre_activation(observed: Observed) -> Quantiser:
