@@ -146,6 +146,17 @@ def compile_executable(network: Network, config: AcceleratorConfig, trace: bool 
     passes = lower(network)
     check_limits(network, passes, config)
     accumulator_bounds(network, passes, config)
+    return compile_passes(network, passes, config, trace)
+
+
+def compile_passes(network: Network, passes: list[Pass], config: AcceleratorConfig, trace: bool = False) -> Executable:
+    """The same for passes that have been checked against the configuration.
+
+    Raises
+    ------
+    HwsimError
+        If a layer has no instruction, or the activations do not fit.
+    """
     plan, operations = _plan_that_fits(network, passes, config, trace)
     order = Ordering(operations, config.buffer_words // config.activation_banks).run()
     return _executable(plan, operations, order)
