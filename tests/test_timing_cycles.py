@@ -1,4 +1,4 @@
-"""``hwsim.timing.cycles`` says the cycles of ``hwsim.timing.schedule``, difference 0, for any program and configuration."""
+"""``hwsim.timing.cycles`` says the cycles of ``hwsim.timing.schedule``, difference 0, for any program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cycles of a program and nothing else: what ``hwsim.timing.schedule`` finds, without its events, for many configurations.
+"""Cycles of a program and nothing else: what ``hwsim.timing.schedule`` finds, without events, for many configurations.
 
 An engine's time does not depend on the cycle in which it starts, as long as DRAM does not stall. So each distinct
 instruction's time is asked once of the engine's own formula, and what is left is the recurrence of
@@ -77,7 +77,7 @@ def skeleton(program: Sequence[Instruction]) -> Skeleton:
         loads_program = one.operation == "load" and one["target"] == PROGRAM_TARGET
         half = one["bank"] if loads_program else -1
         control[index] = QUEUES.index(one.queue), one["wait"], one["post"], one["fence"], half
-        key = (one.operation, *(one[name] for name in _TIMED_FIELDS[one.operation]))
+        key: tuple[str | int, ...] = (one.operation, *(one[name] for name in _TIMED_FIELDS[one.operation]))
         if key not in places:
             places[key] = len(kinds)
             kinds.append(one)
@@ -129,6 +129,13 @@ def _time(one: Instruction, config: AcceleratorConfig, latency: int) -> tuple[in
     return 0, dma_done(one, 0, DmaState(DramModel(latency=latency)), config)
 
 
+@njit("int64(int64, int64, int64[:])", cache=True)
+def _segment_ready(index: int, segment: int, half_done: np.ndarray) -> int:
+    """First cycle in which an instruction may be dispatched for its segment's sake."""
+    half = index // segment % 2
+    return half_done[half] + 2 if index % segment == 0 and half_done[half] >= 0 else 0
+
+
 @njit("int64(int64[:, :], int64[:, :], int64[:])", cache=True)
 def _cycles(control: np.ndarray, times: np.ndarray, numbers: np.ndarray) -> int:
     """Cycles; or -2 - (number of the instruction, from 0) where a token is missing.
@@ -156,15 +163,12 @@ def _cycles(control: np.ndarray, times: np.ndarray, numbers: np.ndarray) -> int:
         dispatch += 1
         if place >= depth:
             dispatch = max(dispatch, starts[queue, place - depth] + 1)
-        if index % segment == 0 and half_done[index // segment % 2] >= 0:
-            dispatch = max(dispatch, half_done[index // segment % 2] + 2)
+        dispatch = max(dispatch, _segment_ready(index, segment, half_done))
         start = dispatch + 1
         if place > 0 and (queue != ARRAY or fence):
             start = max(start, dones[queue, place - 1] + 1)
-        if queue == ARRAY and place > 0:
-            start = max(start, last_step)
-        if queue == ARRAY and place > 1:
-            start = max(start, dones[queue, place - 2] + 1)
+        if queue == ARRAY:
+            start = max(start, last_step, dones[queue, place - 2] + 1 if place > 1 else 0)
         for source in range(4):
             if waits >> source & 1:
                 if taken[source, queue] == posts[source, queue]:
@@ -185,7 +189,5 @@ def _cycles(control: np.ndarray, times: np.ndarray, numbers: np.ndarray) -> int:
         starts[queue, place], dones[queue, place] = start, done
         entered[queue] += 1
         finished = max(finished, done)
-    shown = dispatch + 1
-    if count % segment == 0 and half_done[count // segment % 2] >= 0:
-        shown = max(shown, half_done[count // segment % 2] + 2)
-    return max(shown, finished + 1) + 1
+    cycles: int = max(dispatch + 1, _segment_ready(count, segment, half_done), finished + 1) + 1
+    return cycles
