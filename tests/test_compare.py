@@ -21,7 +21,7 @@ from hwsim import cli
 from hwsim.cost.area import VARIANTS, Size
 from hwsim.cost.format_units import SIDES, format_units, variant
 from hwsim.errors import HwsimError
-from hwsim.flows import compare_workers
+from hwsim.flows import workers
 from hwsim.flows.compare import compare, plan
 from hwsim.flows.compare_cell import weight_bytes
 from hwsim.flows.compare_options import CompareOptions, by_model, parse_bits, parse_methods
@@ -250,7 +250,7 @@ def test_mistakes_are_one_sentence(hwsim: Hwsim, tmp_path: Path, arguments: tupl
 
 
 def test_schedulers_that_cannot_work(hwsim: Hwsim, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare_workers, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
     for address in ("tcp://127.0.0.1:1", "nonsense"):
         status, _, err = hwsim("--methods", "minmax", on=address)
         assert status == 2
@@ -277,10 +277,10 @@ def test_worker_processes(hwsim: Hwsim, tmp_path: Path) -> None:
 
 
 def test_a_worker_that_dies_is_a_failure_of_its_cell() -> None:
-    with compare_workers.local_workers(1) as client:
+    with workers.local_workers(1) as client:
         future = client.submit(os._exit, 1)
         wait(future)
-        assert compare_workers._result(future) == {"failure": "its worker process died (out of memory?)"}
+        assert workers._result(future) == {"failure": "its worker process died (out of memory?)"}
         assert client.submit(abs, -1).result() == 1
 
 

@@ -14,21 +14,23 @@ from hwsim.cost.area import price
 from hwsim.cost.format_units import SIDES, variant
 from hwsim.cost.synthesis import synthesise, yosys_version
 from hwsim.errors import HwsimError
-from hwsim.flows.compare_cell import Cell, Source, load_source
+from hwsim.flows.compare_cell import TOPIC, Cell, Source, load_source, run_cell
 from hwsim.flows.compare_options import SHIPPED_SET, CompareOptions, by_model, parse_bits, parse_methods, split_list
-from hwsim.flows.compare_store import Store, code, content, key_of
-from hwsim.flows.compare_workers import (
-    INSTALL,
+from hwsim.flows.compare_store import Store
+from hwsim.flows.quantize_inputs import calibration_images
+from hwsim.flows.shipped import DEFAULT_NETWORK, images_path
+from hwsim.flows.store import code, content, key_of
+from hwsim.flows.versions import versions
+from hwsim.flows.workers import (
+    Stage,
     check_installed,
     compute,
     cores,
     default_jobs,
     local_workers,
+    needs,
     remote_workers,
 )
-from hwsim.flows.quantize_inputs import calibration_images
-from hwsim.flows.shipped import DEFAULT_NETWORK, images_path
-from hwsim.flows.versions import versions
 from hwsim.report.comparison import Comparison, Found, Row, UnitSize
 
 VERSIONS = ("hwsim", "torch", "timm", "numpy")
@@ -108,11 +110,11 @@ def _check(options: CompareOptions) -> None:
     if options.crop is not None and not 0 < options.crop <= 1:
         raise HwsimError(f"--crop must be above 0 and at most 1, not {options.crop}")
     load_preset(options.preset, list(options.overrides))
-    check_installed()
+    check_installed("compare", "golden")
     try:
         import golden.from_timm  # noqa: F401
     except ImportError as error:
-        raise HwsimError(f"compare needs PyTorch and timm ({error.name} is missing): {INSTALL}") from error
+        raise needs("compare", "PyTorch and timm", error, "golden") from error
 
 
 def plan(options: CompareOptions, store: Store) -> list[Planned]:
@@ -222,13 +224,17 @@ def _compute(
     jobs = min(options.jobs or default_jobs(), len(left))
     with remote_workers(options.scheduler) if options.scheduler is not None else local_workers(jobs) as client:
         cells = [planned[number].cell for number in left]
-        for index, result in compute(client, cells, lambda index, what: watcher.stage(left[index], what)):
+        for index, result in compute(client, run_cell, cells, TOPIC, _stages(watcher, left)):
             one, failure = planned[left[index]], result.get("failure")
             found = None if failure is not None else Found.from_dict(result["found"])
             if found is not None:
                 store.write(one.name, one.key, one.decided_by, found)
             rows[left[index]] = one.row(found=found, failure=failure)
             watcher.row(rows[left[index]], left[index])
+
+
+def _stages(watcher: Watcher, numbers: list[int]) -> Stage:
+    return lambda index, what: watcher.stage(numbers[index], what)
 
 
 def _comparison(options: CompareOptions, rows: list[Row], watcher: Watcher) -> Comparison:

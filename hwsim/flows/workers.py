@@ -1,4 +1,4 @@
-"""Where cells are computed: worker processes of this machine, or those of a running Dask scheduler."""
+"""Where work is computed: worker processes of this machine, or those of a running Dask scheduler."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hwsim.errors import HwsimError
-from hwsim.flows.compare_cell import TOPIC, Cell, run_cell
 
 if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_SECONDS = 5
-INSTALL = "pip install 'hwsim[golden]'"
 Stage = Callable[[int, str], None]
-"""Called with the number of a cell and what its worker does."""
+"""Called with the number of an item and what its worker does."""
+Item = TypeVar("Item")
 
 
 def cores() -> int:
@@ -30,12 +29,17 @@ def default_jobs() -> int:
     return max(1, cores() // 2)
 
 
-def check_installed() -> None:
-    """Raise HwsimError unless Dask is there."""
+def check_installed(command: str, extra: str) -> None:
+    """Raise HwsimError, which names the command and the extra that brings it, unless Dask is there."""
     try:
         import distributed  # noqa: F401
     except ImportError as error:
-        raise HwsimError(f"compare needs Dask ({error.name} is missing): {INSTALL}") from error
+        raise needs(command, "Dask", error, extra) from error
+
+
+def needs(command: str, what: str, error: ImportError, extra: str) -> HwsimError:
+    """What to say where a command's optional package is missing."""
+    return HwsimError(f"{command} needs {what} ({error.name} is missing): pip install 'hwsim[{extra}]'")
 
 
 @contextmanager
@@ -114,12 +118,20 @@ def remote_workers(address: str) -> Iterator[Client]:
         yield client
 
 
-def compute(client: Client, cells: Sequence[Cell], stage: Stage) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number and result of each cell, as they finish; a worker that is lost is a failure of its cell."""
+def compute(
+    client: Client, run: Callable[[Item, int], dict[str, Any]], items: Sequence[Item], topic: str, stage: Stage
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and result of each item, as they finish; a worker that is lost is a failure of its item.
+
+    Parameters
+    ----------
+    run : called in a worker with an item and its number
+    topic : of the events in which a worker says what it does: a dict of ``number`` and ``stage``
+    """
     from distributed import as_completed
 
-    client.subscribe_topic(TOPIC, lambda event: stage(event[1]["number"], event[1]["stage"]))
-    futures = [client.submit(run_cell, cell, number, pure=False) for number, cell in enumerate(cells)]
+    client.subscribe_topic(topic, lambda event: stage(event[1]["number"], event[1]["stage"]))
+    futures = [client.submit(run, item, number, pure=False) for number, item in enumerate(items)]
     numbers = {future.key: number for number, future in enumerate(futures)}
     try:
         for future in as_completed(futures):
