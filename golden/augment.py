@@ -19,6 +19,8 @@ LARGEST_RATIO = 4 / 3
 def enough_images(images: Tensor, count: int, seed: int) -> Tensor:
     """The first ``count`` images, followed by crops of all of them where there are fewer.
 
+    Crops are made on the CPU, so that their pixels are the same wherever the images lie.
+
     Parameters
     ----------
     images : uint8[n, H, W, C]
@@ -26,8 +28,9 @@ def enough_images(images: Tensor, count: int, seed: int) -> Tensor:
     if len(images) >= count:
         return images[:count]
     generator = torch.Generator().manual_seed(seed)
-    crops = [_crop(images[i % len(images)], generator) for i in range(count - len(images))]
-    return torch.cat([images, torch.stack(crops)])
+    sources = images.cpu()
+    crops = [_crop(sources[i % len(images)], generator) for i in range(count - len(images))]
+    return torch.cat([images, torch.stack(crops).to(images.device)])
 
 
 def _crop(image: Tensor, generator: torch.Generator) -> Tensor:

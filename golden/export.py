@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from golden.calibrate import input_zero_point
+from golden.device import CPU, move
 from golden.export_parts import (
     affine_arrays,
     exp2_table,
@@ -58,14 +59,14 @@ WIDE = Uniform(bits=16, signed=True)
 
 
 def export(name: str, calibrated: Calibrated, preprocess: Preprocess, classes: list[str], origin: Origin) -> Network:
-    """Make the integer network.
+    """Make the integer network, on the CPU wherever the parameters lie.
 
     Raises
     ------
     HwsimError
         If a number does not fit the width that docs/numerics.md gives it.
     """
-    return _Exporter(calibrated).run(name, preprocess, classes, origin)
+    return _Exporter(move(calibrated, CPU)).run(name, preprocess, classes, origin)
 
 
 class _Exporter:

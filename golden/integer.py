@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from golden import integer_ops as ops
+from golden.device import CPU
 from hwsim.formats import ChannelScaled, RowUniform
 from hwsim.network import (
     AttentionScores,
@@ -33,12 +34,15 @@ OUTLIERS = " outliers"
 
 
 class IntegerModel:
-    """Runs a network; batches of images, int64 tensors of codes."""
+    """Runs a network; batches of images, int64 tensors of codes.
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    On any device: integers, and float64 that holds integers below 2**53, give the same bits in any order of summation.
+    """
+
+    def __init__(self, network: Network, device: torch.device = CPU) -> None:
+        self.network, self.device = network, device
         self.formats: dict[str, Any] = {n: spec.format for n, spec in network.manifest.tensors.items()}
-        self.arrays = {n: torch.from_numpy(a.astype("int64")) for n, a in network.arrays.items()}
+        self.arrays = {n: torch.from_numpy(a.astype("int64")).to(device) for n, a in network.arrays.items()}
         self.last_use = self._last_use()
 
     @torch.inference_mode()
@@ -144,7 +148,7 @@ class IntegerModel:
         """Shift of each channel of the residual stream, int64[D]; 0 where it has one scale."""
         if isinstance(self.formats[name], ChannelScaled):
             return self.arrays[f"{name}.shifts"]
-        return torch.zeros(self.network.tensor(name).shape[-1], dtype=torch.int64)
+        return torch.zeros(self.network.tensor(name).shape[-1], dtype=torch.int64, device=self.device)
 
     def _multipliers(self, name: str) -> tuple[Tensor, Tensor]:
         return self.arrays[f"{name}.mult"], self.arrays[f"{name}.shift"]

@@ -36,13 +36,18 @@ def terms(codes: Tensor, fmt: CodeFormat) -> Tensor:
     """``mantissa << shift`` of each code, float64 that holds integers."""
     if isinstance(fmt, Uniform):
         return (codes - fmt.zero_point).double()
+    return _term_table(fmt).to(codes.device)[codes]
+
+
+def _term_table(fmt: TwoScale | Logarithmic | Codebook) -> Tensor:
+    """Term of each code, float64[2**bits]; on the CPU, whose powers of two are exact, wherever it is read."""
     if isinstance(fmt, Logarithmic):
-        return log_terms(fmt)[codes]
+        return log_terms(fmt)
     if isinstance(fmt, Codebook):
-        return torch.ldexp(torch.tensor(fmt.mantissas).double(), torch.tensor(fmt.shifts))[codes]
+        return torch.ldexp(torch.tensor(fmt.mantissas).double(), torch.tensor(fmt.shifts))
     table = fmt.terms()
     values = table.mantissa.astype("int64") << table.shift.astype("int64")
-    return torch.from_numpy(values.astype("float64"))[codes]
+    return torch.from_numpy(values.astype("float64"))
 
 
 def log_terms(fmt: Logarithmic) -> Tensor:
@@ -134,11 +139,11 @@ def reciprocal(divisor: Tensor) -> Tensor:
 def encode_probability(p: Tensor, fmt: CodeFormat) -> Tensor:
     """Codes of Q0.16 probabilities, each payload rounded from ``p`` itself."""
     if isinstance(fmt, Logarithmic):
-        ends = log_ends(fmt)
+        ends = log_ends(fmt).to(p.device)
         q = len(ends) - torch.bucketize(p, ends.flip(0), right=True)
         return torch.where(q == len(ends), (1 << fmt.bits) - 1, q)
     if isinstance(fmt, Codebook):
-        return torch.bucketize(p, torch.tensor(fmt.thresholds), right=True)
+        return torch.bucketize(p, torch.tensor(fmt.thresholds, device=p.device), right=True)
     if isinstance(fmt, Uniform):
         return round_shift(p, PROBABILITY_BITS - fmt.bits).clamp_(max=(1 << fmt.bits) - 1)
     n = fmt.payload_bits

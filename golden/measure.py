@@ -12,6 +12,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from golden.device import CPU
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
@@ -37,23 +39,29 @@ class Images(Protocol):
 
 
 def predict(
-    models: Mapping[str, Callable[[Tensor], Tensor]], images: Images, batch: int, report: Callable[[str, int], None]
+    models: Mapping[str, Callable[[Tensor], Tensor]],
+    images: Images,
+    batch: int,
+    report: Callable[[str, int], None],
+    device: torch.device = CPU,
 ) -> dict[str, Tensor]:
-    """Logits of each model for all images, float64[n, classes]; each image is read once.
+    """Logits of each model for all images, float64[n, classes] on the CPU; each image is read once.
 
     Parameters
     ----------
     models : by name; each takes uint8[B, H, W, C] and gives [B, classes]
     batch : images at a time
     report : called with a model's name and the number of images it has done
+    device : of the models
     """
     logits: dict[str, list[Tensor]] = {name: [] for name in models}
     done = 0
     with torch.inference_mode():
         for pixels in images.split(batch):
             done += len(pixels)
+            there = pixels.to(device)
             for name, model in models.items():
-                logits[name].append(model(pixels).double())
+                logits[name].append(model(there).double().cpu())
                 report(name, done)
     return {name: torch.cat(found) for name, found in logits.items()}
 

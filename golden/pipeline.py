@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from golden.calibrate import calibrate
+from golden.device import CPU, describe, move
 from golden.export import export
 from golden.from_timm import Model
 from golden.integer import IntegerModel
@@ -33,6 +34,7 @@ class Quantised:
     """A float network, its parameters and its integer network."""
 
     model: Model
+    """On the device that it was quantised on, as the parameters are; the integer network is arrays of NumPy."""
     calibrated: Calibrated
     network: Network
 
@@ -66,6 +68,7 @@ def quantise(
     report: Callable[[str], None],
     recorded: dict[str, object] | None = None,
     reconstruction: Reconstruction | None = None,
+    device: torch.device = CPU,
 ) -> Quantised:
     """Calibrate on every image given, reconstruct where the method says so, and export.
 
@@ -75,11 +78,13 @@ def quantise(
     report : called with the name of each stage
     recorded : what else the network shall say about how it was made
     reconstruction : more images and a place for checkpoints; without it the calibration images and none
+    device : where to work, whatever the network and the images lie on
     """
+    model, images = replace(model, vit=move(model.vit, device)), images.to(device)
     calibrated = calibrate(model.vit, images, config, report)
     if config.reconstruction is not None:
         more = reconstruction or Reconstruction(images=images)
-        calibrated = reconstruct(calibrated, more.images, config.reconstruction, report, more.checkpoint)
+        calibrated = reconstruct(calibrated, more.images.to(device), config.reconstruction, report, more.checkpoint)
     chosen = config.model_dump(exclude={"method", "bits", "seed"})
     origin = Origin(
         model=model.name,
@@ -87,7 +92,7 @@ def quantise(
         bits=config.bits,
         seed=config.seed,
         calibration_images=len(images),
-        options={**chosen, **calibrated.notes, **(recorded or {})},
+        options={**chosen, **calibrated.notes, "device": describe(device), **(recorded or {})},
         versions=versions(),
     )
     network = export(model.name, calibrated, model.preprocess, model.classes, origin)
@@ -101,7 +106,7 @@ def measure(
     source: str,
     report: Callable[[str, int], None],
 ) -> Measured:
-    """Predictions of the three modes on the same images.
+    """Predictions of the three modes on the same images, on the device of the network.
 
     Parameters
     ----------
@@ -111,13 +116,14 @@ def measure(
     report : called with the mode and the number of images done
     """
     vit, network = quantised.model.vit, quantised.network
+    device = vit.position.device
     modes: dict[str, Callable[[Tensor], Tensor]] = {
         "float": lambda x: forward(vit, x),
         "paper": PaperModel(quantised.calibrated),
-        "integer": IntegerModel(network),
+        "integer": IntegerModel(network, device),
     }
     batch = max(1, TOKENS_IN_A_BATCH // vit.tokens)
-    logits = predict(modes, images, batch, report)
+    logits = predict(modes, images, batch, report, device)
     logits["integer"] *= network.tensor(network.manifest.logits).scale
     return Measured(
         figures={mode: compare(found, logits["float"], labels) for mode, found in logits.items()},

@@ -19,11 +19,9 @@ channels, but neither makes a channel differ from the others. All of this is our
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -32,11 +30,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from golden.device import map_tensors
 from golden.fold import map_norms
 from golden.from_timm import load_model
 from golden.preprocess import load_image
 from golden.spread import Spread, collect, describe, kind_of, largest_to_median
-from golden.vit import Affine, Block, Vit, forward
+from golden.vit import Affine, Vit, forward
 from hwsim.errors import HwsimError
 from hwsim.network import Preprocess
 
@@ -44,8 +43,6 @@ CHECKED_IMAGES = 8
 LARGEST_LOGIT_ERROR = 1e-4
 """Of the largest logit: float32 weights are rounded once more, which moves logits by some 1e-6."""
 SMALLEST_DEVIATION = 1e-6
-
-Part = TypeVar("Part", Vit, Block, Affine)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +79,12 @@ def stress(vit: Vit, images: Tensor, config: StressConfig) -> Vit:
     if not len(images):
         raise HwsimError("stress: 0 images, expected at least 1")
     with torch.no_grad():
-        changed = _map_tensors(vit, lambda x: x.double())
+        changed = map_tensors(vit, lambda x: x.double())
         if config.residual_strength > 0:
             streams = _streams(vit, images)
             changed = _rotate(changed, streams, _outlier_rotation(list(streams.values()), config.residual_strength))
         changed = _scale_norms(changed, config)
-        stressed = _map_tensors(changed, lambda x: x.to(vit.position.dtype))
+        stressed = map_tensors(changed, lambda x: x.to(vit.position.dtype))
         check_same_function(vit, stressed, images[:CHECKED_IMAGES])
     return stressed
 
@@ -95,7 +92,7 @@ def stress(vit: Vit, images: Tensor, config: StressConfig) -> Vit:
 def check_same_function(vit: Vit, other: Vit, images: Tensor) -> None:
     """Raise HwsimError unless both networks give the same logits and classes, in float64."""
     with torch.no_grad():
-        expected, found = (forward(_map_tensors(v, lambda x: x.double()), images) for v in (vit, other))
+        expected, found = (forward(map_tensors(v, lambda x: x.double()), images) for v in (vit, other))
     error = float((found - expected).abs().max() / expected.abs().max())
     if not error <= LARGEST_LOGIT_ERROR:
         raise HwsimError(f"stress: logits moved by {error:.1e} of the largest, expected {LARGEST_LOGIT_ERROR} at most")
@@ -113,21 +110,6 @@ def _check_config(config: StressConfig, width: int) -> None:
     ):
         if not valid:
             raise HwsimError(f"stress: {key} = {getattr(config, key)}, expected {expected}")
-
-
-def _map_tensors(part: Part, change: Callable[[Tensor], Tensor]) -> Part:
-    """Change every tensor of a network."""
-
-    def changed(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            return change(value)
-        if isinstance(value, (Affine, Block)):
-            return _map_tensors(value, change)
-        if isinstance(value, tuple):
-            return tuple(changed(v) for v in value)
-        return value
-
-    return replace(part, **{field.name: changed(getattr(part, field.name)) for field in fields(part)})
 
 
 def _scale_norms(vit: Vit, config: StressConfig) -> Vit:

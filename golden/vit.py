@@ -85,7 +85,7 @@ def keep(_name: str, x: Tensor) -> Tensor:
 
 def normalise(vit: Vit, images: Tensor) -> Tensor:
     """uint8[B, H, W, C] to [B, C, H, W] in the dtype of the network."""
-    mean, std = torch.tensor(vit.mean), torch.tensor(vit.std)
+    mean, std = (torch.tensor(each, device=images.device) for each in (vit.mean, vit.std))
     return ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2).to(vit.position.dtype)
 
 

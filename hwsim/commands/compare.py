@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hwsim.commands.exits import EXIT_DIFFERENT, one_sentence
-from hwsim.commands.options import Override, Preset
+from hwsim.commands.options import Device, Override, Preset
 
 Models = Annotated[
     list[str] | None,
@@ -68,10 +68,11 @@ def compare_command(
     stress: Annotated[
         bool, typer.Option("--stress", help="First make channels differ as DeiT's do; no float logit changes.")
     ] = False,
+    device: Device = "cpu",
     preset: Preset = "edge",
     overrides: Override = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes.", show_default="half as many as cores")
+        int | None, typer.Option(min=1, help="Worker processes.", show_default="half as many as cores; on CUDA 1")
     ] = None,
     scheduler: Annotated[
         str | None,
@@ -98,8 +99,8 @@ def compare_command(
     options = CompareOptions(
         **{key: tuple(given) for key, given in lists.items() if given},
         pretrained=pretrained, random_weights=random_weights, crop=crop, images=images, calib_images=calib_images,
-        seed=seed, reconstruct=reconstruct, stress=stress, preset=preset, overrides=tuple(overrides or ()), jobs=jobs,
-        scheduler=scheduler, out=out, fresh=fresh,
+        seed=seed, reconstruct=reconstruct, stress=stress, device=device, preset=preset,
+        overrides=tuple(overrides or ()), jobs=jobs, scheduler=scheduler, out=out, fresh=fresh,
     )  # fmt: skip
     with watch(Console(stderr=True)) as watcher:
         found = compare(options, watcher)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hwsim.commands.exits import one_sentence
+from hwsim.commands.options import Device
 
 
 @one_sentence
@@ -55,6 +56,7 @@ def quantize_command(
     crop: Annotated[
         float | None, typer.Option(help="Share of the resized image that the crop keeps.", show_default="timm's own")
     ] = None,
+    device: Device = "cpu",
 ) -> None:
     """Quantise a vision transformer of timm into an integer network (needs the extra 'golden': PyTorch and timm)."""
     from hwsim.flows.method_options import choose_method
@@ -65,5 +67,6 @@ def quantize_command(
         QuantizeOptions(
             model=model, calib=calib, out=out, weights=weights, pretrained=pretrained, random_weights=random_weights,
             method=chosen.method, bits=chosen.bits, parts=chosen.parts, images=images, seed=seed, data=data, crop=crop,
+            device=device,
         )
     )  # fmt: skip

@@ -113,8 +113,10 @@ def _check(options: CompareOptions) -> None:
     check_installed("compare", "golden")
     try:
         import golden.from_timm  # noqa: F401
+        from golden.device import check_name, find_device
     except ImportError as error:
         raise needs("compare", "PyTorch and timm", error, "golden") from error
+    (find_device if options.scheduler is None else check_name)(options.device)  # a scheduler's workers have their own
 
 
 def plan(options: CompareOptions, store: Store) -> list[Planned]:
@@ -134,7 +136,7 @@ def plan(options: CompareOptions, store: Store) -> list[Planned]:
         for one in parse_methods(options.methods)
         for bits in parse_bits(options.bits)
     ]
-    jobs = min(options.jobs or default_jobs(), len(configs))
+    jobs = min(_jobs(options), len(configs))
     threads = None if options.scheduler is not None else max(1, cores() // jobs)
     planned = []
     for source in _sources(options):
@@ -145,12 +147,17 @@ def plan(options: CompareOptions, store: Store) -> list[Planned]:
             name = f"{source.model}-{label}-{bits}"
             cell = Cell(
                 source=source, config=config, preset=options.preset, overrides=options.overrides, threads=threads,
-                checkpoints=store.checkpoints(name, key),
+                device=options.device, checkpoints=store.checkpoints(name, key),
             )  # fmt: skip
             planned.append(
                 Planned(cell=cell, model=source.model, method=label, bits=bits, key=key, decided_by=decided_by)
             )
     return planned
+
+
+def _jobs(options: CompareOptions) -> int:
+    """Worker processes of this machine; those of a GPU share its memory, so there is one unless told otherwise."""
+    return options.jobs or (default_jobs() if options.device == "cpu" else 1)
 
 
 def _sources(options: CompareOptions) -> list[Source]:
@@ -203,6 +210,7 @@ def _decided(source: Source, options: CompareOptions) -> dict[str, Any]:
         "calibration_images": source.calib_images,
         "stress": source.stress,
         "seed": options.seed,
+        "device": options.device,
         "accelerator": load_preset(options.preset, list(options.overrides)).hash,
         "code": code(),
         "versions": versions(*VERSIONS),
@@ -221,7 +229,7 @@ def _compute(
     left = [number for number in range(len(planned)) if number not in rows]
     if not left:
         return
-    jobs = min(options.jobs or default_jobs(), len(left))
+    jobs = min(_jobs(options), len(left))
     with remote_workers(options.scheduler) if options.scheduler is not None else local_workers(jobs) as client:
         cells = [planned[number].cell for number in left]
         for index, result in compute(client, run_cell, cells, TOPIC, _stages(watcher, left)):

@@ -64,6 +64,8 @@ class Cell:
     overrides: tuple[str, ...]
     threads: int | None
     """Threads of PyTorch; None leaves them to the worker."""
+    device: str
+    """Of PyTorch in the worker: the network is quantised and measured there, the rest is the CPU's."""
     checkpoints: Path
     """Folder for the reconstruction's modules, so that an interrupted cell goes on."""
 
@@ -114,9 +116,11 @@ def _say(number: int) -> Say:
 def _run(cell: Cell, say: Say) -> Found:
     import torch
 
+    from golden.device import describe, find_device
     from golden.method import MethodConfig
     from golden.pipeline import versions
 
+    device = find_device(cell.device)
     if cell.threads is not None:
         torch.set_num_threads(cell.threads)
     say("loading")
@@ -129,7 +133,7 @@ def _run(cell: Cell, say: Say) -> Found:
         say("stressing")
         model = replace(model, vit=stress(model.vit, calibration, StressConfig(seed=config.seed)))
     begin = time.perf_counter()
-    quantised = _quantise(model, calibration, config, cell, say)
+    quantised = _quantise(model, calibration, config, cell, device, say)
     seconds = time.perf_counter() - begin
     measured = _measure(quantised, images, say)
     say("counting cycles and energy")
@@ -151,18 +155,18 @@ def _run(cell: Cell, say: Say) -> Found:
         reconstruction_iterations=None if config.reconstruction is None else config.reconstruction.iterations,
         parts=config.model_dump(mode="json", exclude={"method", "bits", "seed"}),
         weights=model.weights,
-        versions=versions(),
+        versions={**versions(), "device": describe(device)},
     )
 
 
-def _quantise(model: Model, calibration: Any, config: MethodConfig, cell: Cell, say: Say) -> Quantised:
+def _quantise(model: Model, calibration: Any, config: MethodConfig, cell: Cell, device: Any, say: Say) -> Quantised:
     from golden.pipeline import Reconstruction, quantise
 
     learnt = None
     if config.reconstruction is not None:
         pool = available_images(cell.source.calib, config.reconstruction.images, config.seed, model)
         learnt = Reconstruction(images=pool, checkpoint=cell.checkpoints)
-    return quantise(model, calibration, config, lambda stage: say(f"calibrating: {stage}"), None, learnt)
+    return quantise(model, calibration, config, lambda stage: say(f"calibrating: {stage}"), None, learnt, device)
 
 
 def _measure(quantised: Quantised, images: ImageSource, say: Say) -> Measured:

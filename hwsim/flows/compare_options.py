@@ -47,10 +47,12 @@ class CompareOptions:
     """With the methods' reconstruction."""
     stress: bool = False
     """Make the float network harder to quantise first."""
+    device: str = "cpu"
+    """Where the workers' PyTorch works: ``cpu``, ``cuda`` or ``cuda:N``."""
     preset: str = "edge"
     overrides: tuple[str, ...] = ()
     jobs: int | None = None
-    """Worker processes on this machine; half as many as cores without it."""
+    """Worker processes on this machine; without it half as many as cores, and 1 on CUDA, whose memory they share."""
     scheduler: str | None = None
     """Address of a running Dask scheduler, in the place of worker processes."""
     out: Path = OUT_DEFAULT

@@ -15,6 +15,7 @@ from hwsim.images import ImageSource
 from hwsim.network import Network, save_network
 
 if TYPE_CHECKING:
+    import torch
     from rich.console import Console
     from rich.progress import Progress
 
@@ -51,6 +52,8 @@ class QuantizeOptions:
     """Share of the resized image that the centre crop keeps; timm's own figure without it."""
     parts: Mapping[str, Any] = field(default_factory=dict)
     """Parts of the method that are to differ from the paper's, by key (``golden.method``)."""
+    device: str = "cpu"
+    """Where PyTorch works: ``cpu``, ``cuda`` or ``cuda:N``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,23 +71,25 @@ def quantize(options: QuantizeOptions, console: Console | None = None) -> Quanti
     Raises
     ------
     HwsimError
-        If an option, the weights or the images are not usable, or golden's packages are missing.
+        If an option, the weights, the images or the device are not usable, or golden's packages are missing.
     """
     from rich.console import Console
 
     console = console or Console()
     config = _check(options)
     try:
+        from golden.device import find_device
         from golden.from_timm import load_model
     except ImportError as error:
         raise HwsimError(
             f"quantize needs PyTorch and timm ({error.name} is missing): pip install 'hwsim[golden]'"
         ) from error
+    device = find_device(options.device)
     model = load_model(options.model, options.weights, options.pretrained, options.crop, options.random_weights)
     drawn = calibration_images(options.calib, options.images, options.seed, model)
     data = None if options.data is None else images_to_measure(options.data, model)
     with _progress(console) as progress:
-        network, measured = _run(model, drawn, config, data, options, progress)
+        network, measured = _run(model, drawn, config, data, options, device, progress)
     save_network(network, options.out)
     _print(network, measured, options.out, console)
     return QuantizeReport(network=network, measured=measured)
@@ -112,6 +117,7 @@ def _run(
     config: MethodConfig,
     data: ImageSource | None,
     options: QuantizeOptions,
+    device: torch.device,
     progress: Progress,
 ) -> tuple[Network, Any]:
     from golden.pipeline import Reconstruction, measure, quantise, with_figures
@@ -122,7 +128,7 @@ def _run(
         learnt = Reconstruction(images=pool, checkpoint=options.out / CHECKPOINTS)
     stages = progress.add_task("calibrating", total=_stages(model, config))
     recorded = {"calibration_data": options.calib.name, "float_weights": model.weights}
-    quantised = quantise(model, drawn, config, _stage(progress, stages), recorded, learnt)
+    quantised = quantise(model, drawn, config, _stage(progress, stages), recorded, learnt, device)
     progress.update(stages, completed=_stages(model, config), description="calibrated")
     if data is None:
         return quantised.network, None
