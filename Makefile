@@ -2,6 +2,7 @@
 # make test       install everything, lint, every test
 # make test-long  the long siblings: all 10,000 images, more random cases
 # make imagenet WEIGHTS=F IMAGES=DIR   DeiT-Tiny on your ImageNet images (DIR holds calib/ and val/)
+# make accuracy WEIGHTS=F IMAGES=DIR   every method at 8, 6 and 4 bits on the same images (hours; goes on where it stopped)
 # make verify-deit [WEIGHTS=F IMAGES=DIR]   DeiT-Tiny whole in Verilog, every byte and cycle (random weights without a file)
 # make bench      speed of the machine, cycles of DeiT-Tiny's products, error of each non-linear unit
 # make zoo        train, quantise and pack the shipped network again (about an hour)
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-long lint imagenet verify-deit bench zoo vectors clean help
+.PHONY: demo test test-long lint imagenet accuracy verify-deit bench zoo vectors clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +37,18 @@ lint: .venv/test.stamp
 imagenet: .venv/test.stamp
 	@test -n "$(WEIGHTS)" && test -n "$(IMAGES)" || { echo "usage: make imagenet WEIGHTS=deit_tiny.safetensors IMAGES=folder-with-calib-and-val"; exit 2; }
 	$(BIN)/python -m hwsim.flows.imagenet --weights "$(WEIGHTS)" --images "$(IMAGES)"
+
+COMPARE_DEIT = $(BIN)/hwsim compare --models deit_tiny_patch16_224 --weights "$(WEIGHTS)" --calib "$(IMAGES)/calib" --data "$(IMAGES)/val"
+METHODS = minmax,percentile,omse,fqvit,ptq4vit,tsptq,repq,adfq,dopq
+EXTRA = tsptq:fold=smooth,adfq:gelu=shift_log_sqrt2
+
+accuracy: .venv/test.stamp
+	@test -n "$(WEIGHTS)" && test -n "$(IMAGES)" || { echo "usage: make accuracy WEIGHTS=deit_tiny.safetensors IMAGES=folder-with-calib-and-val"; exit 2; }
+	@mkdir -p build/accuracy
+	$(COMPARE_DEIT) --methods $(METHODS) --bits 8,6,4 --json build/accuracy/methods.json
+	$(COMPARE_DEIT) --methods $(EXTRA) --bits 8,6 --json build/accuracy/extra.json
+	$(COMPARE_DEIT) --methods adfq,dopq --bits 4 --reconstruct --json build/accuracy/reconstructed.json
+	$(BIN)/python -m benchmarks.accuracy_table build/accuracy/*.json
 
 verify-deit: .venv/test.stamp
 	$(BIN)/python -m benchmarks.verify_deit $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(IMAGES),--images "$(IMAGES)")

@@ -1,8 +1,8 @@
 """The table of docs/accuracy.md: what ``hwsim compare --json`` found, beside the published rows.
 
-``python -m benchmarks.accuracy_table FILE.json ...`` prints Markdown. Published figures are top-1 on ImageNet val in
-paper mode, reprinted where a source is named; they are of the papers' own float networks, so their drops compare, not
-their top-1.
+``python -m benchmarks.accuracy_table FILE.json ...`` prints one table in Markdown, wide codes first. Published figures
+are top-1 on ImageNet val in paper mode, reprinted where a source is named; they are of the papers' own float networks,
+so their drops compare, not their top-1.
 """
 
 from __future__ import annotations
@@ -85,9 +85,8 @@ def cells(row: dict[str, Any]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path, help="what hwsim compare --json wrote")
-    for path in parser.parse_args().files:
-        found = json.loads(path.read_text())
-        print("\n".join(lines(found["rows"])), end="\n\n")
+    rows = [row for path in parser.parse_args().files for row in json.loads(path.read_text())["rows"]]
+    print("\n".join(lines(sorted(rows, key=lambda row: -row["bits"]))))
 
 
 if __name__ == "__main__":
