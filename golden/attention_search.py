@@ -89,7 +89,7 @@ def _context_error(observed: Observed, v: Tensor, bits: int) -> ContextError:
     def error(a_hat: Tensor, v_scale: Tensor) -> Tensor:
         product = merge_heads(a_hat @ _per_head(v_scale, bits).fake_quantize(v))
         weighted = (product - context).square_() * sensitivity
-        return weighted.unflatten(2, (heads, -1)).sum((0, 1, 3))
+        return weighted.reshape(*weighted.shape[:2], heads, -1).sum((0, 1, 3))
 
     return error
 

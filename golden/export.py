@@ -125,7 +125,7 @@ class _Exporter:
         self._linear(f"{mlp}.fc1", f"{name}.norm2", self._scale(f"{name}.norm2"), block.fc1.bias, float(pre.scale))
         hidden = len(block.fc1.bias)
         self._tensor(f"{mlp}.fc1", (vit.tokens, hidden), pre.format, float(pre.scale))
-        gelu = self._quantiser(f"{mlp}.gelu", Quantiser)
+        gelu = self._quantiser(f"{mlp}.gelu")
         self.layers.append(Table(name=f"{mlp}.gelu", output=f"{mlp}.gelu", input=f"{mlp}.fc1"))
         self._tensor(f"{mlp}.gelu", (vit.tokens, hidden), gelu.format, gelu.unit)
         self.arrays[f"{mlp}.gelu.table"] = gelu_table(pre, gelu)
@@ -147,7 +147,7 @@ class _Exporter:
             AttentionScores(name=f"{attn}.scores", output=f"{attn}.scores", input=f"{attn}.qkv", heads=heads)
         )
         self._tensor(f"{attn}.scores", (heads, tokens, tokens), WIDE, SCORE_UNIT)
-        softmax = self._quantiser(f"{attn}.softmax", Quantiser)
+        softmax = self._quantiser(f"{attn}.softmax")
         self.layers.append(Softmax(name=f"{attn}.softmax", output=f"{attn}.softmax", input=f"{attn}.scores"))
         self._tensor(f"{attn}.softmax", (heads, tokens, tokens), softmax.format, softmax.unit)
         context = self._uniform(f"{attn}.values")
@@ -179,14 +179,16 @@ class _Exporter:
         return float(largest.max()) / WIDE.maximum
 
     def _layernorm(self, name: str, stream: str, affine: Affine, tokens: int) -> None:
-        out = self._quantiser(name, Quantiser)
-        rows = isinstance(out, RowQuantiser)
-        unit, zero_point = (normal_unit(out), 0) if rows else (out.unit, out.format.zero_point)
+        out = self._quantiser(name)
+        if isinstance(out, RowQuantiser):
+            unit, zero_point = normal_unit(out), 0
+        else:
+            unit, zero_point = out.unit, self._uniform(name).format.zero_point
         gamma, beta, shift = affine_arrays(affine, unit, zero_point)
         self.arrays[f"{name}.gamma"], self.arrays[f"{name}.beta"] = gamma, beta
         epsilon = round(self.vit.epsilon * self.vit.width**2 / self._residual_scale(stream) ** 2)
         layer = LayerNorm(name=name, output=name, input=stream, tokens=tokens, shift=shift, epsilon=epsilon)
-        if rows:
+        if isinstance(out, RowQuantiser):
             encoding = row_arrays(out, unit, name)
             layer = layer.model_copy(update={"encode_shift": encoding.encode_shift, "threshold": encoding.threshold})
             self.arrays |= {f"{name}.{key}": array for key, array in encoding.arrays._asdict().items()}
@@ -199,7 +201,7 @@ class _Exporter:
         self._tensor(name, (self.vit.tokens, self.vit.width), WIDE, scale)
 
     def _residual(self, name: str, branch: str, skip: str | None) -> None:
-        p = self._quantiser(name, Quantiser)
+        p = self._quantiser(name)
         mult, shift, guard_bits = (1, 0, 0) if skip else (0, 0, 0)
         if isinstance(p, ChannelScaleQuantiser):
             guard_bits = GUARD_BITS
@@ -209,9 +211,8 @@ class _Exporter:
             Residual(name=name, output=name, branch=branch, skip=skip, mult=mult, shift=shift, guard_bits=guard_bits)
         )
         self._tensor(name, (self.vit.tokens, self.vit.width), p.format, p.unit)
-        if isinstance(p, UniformQuantiser):
-            return
-        self.arrays[f"{name}.shifts"] = p.shifts.to(torch.uint8).numpy()
+        if isinstance(p, ChannelScaleQuantiser):
+            self.arrays[f"{name}.shifts"] = p.shifts.to(torch.uint8).numpy()
 
     def _linear(self, name: str, source: str, scale_in: Tensor, bias: Tensor, scale_out: Tensor | float) -> None:
         weight = self.calibrated.weights[name]
@@ -231,23 +232,23 @@ class _Exporter:
     def _tensor(self, name: str, shape: tuple[int, ...], fmt: Format, scale: float) -> None:
         self.tensors[name] = TensorSpec(shape=shape, format=fmt, scale=scale)
 
-    def _quantiser(self, name: str, kind: type) -> Any:
-        found: Quantiser = self.calibrated.activations[name]
-        assert isinstance(found, kind), name
-        return found
+    def _quantiser(self, name: str) -> Quantiser:
+        return self.calibrated.activations[name]
 
     def _uniform(self, name: str) -> UniformQuantiser:
-        return self._quantiser(name, UniformQuantiser)
+        found = self._quantiser(name)
+        assert isinstance(found, UniformQuantiser), name
+        return found
 
     def _scale(self, name: str) -> Tensor:
         """Value of one unit of a row operand's terms."""
         return torch.tensor(self.tensors[name].scale, dtype=torch.float64)
 
     def _residual_scale(self, name: str) -> float:
-        return self._quantiser(name, Quantiser).unit
+        return self._quantiser(name).unit
 
     def _branch_scale(self, residual: str) -> float:
-        p = self._quantiser(residual, Quantiser)
+        p = self._quantiser(residual)
         return p.unit / 2**GUARD_BITS if isinstance(p, ChannelScaleQuantiser) else p.unit
 
     def _offset(self, name: str) -> float:

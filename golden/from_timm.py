@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import timm
 import torch
@@ -80,12 +80,12 @@ def load_model(
         If the name is unknown, there is not exactly one source, the weights do not fit or cannot be had, or the
         network has a part that hwsim lacks.
     """
-    module = create(name)
-    _refuse_what_is_missing(module)
+    module = _accepted(create(name))
     _check_sources(name, weights, pretrained, random_seed)
     if pretrained:
-        module = _download(name)
-        source = f"timm's {module.pretrained_cfg['architecture']}.{module.pretrained_cfg['tag']}"
+        module = _accepted(_download(name))
+        config: Any = module.pretrained_cfg
+        source = f"timm's {config['architecture']}.{config['tag']}"
     elif random_seed is not None:
         draw_weights(module, random_seed)
         source = f"random, seed {random_seed}"
@@ -98,7 +98,7 @@ def load_model(
     return Model(name=name, vit=to_vit(module, mean, std), preprocess=preprocess, classes=classes, weights=source)
 
 
-def create(name: str) -> VisionTransformer:
+def create(name: str) -> nn.Module:
     """Build a network by name on torch's meta device: shapes without weights.
 
     Raises
@@ -115,7 +115,7 @@ def create(name: str) -> VisionTransformer:
 
 
 def preprocessing(
-    module: VisionTransformer, name: str, crop: float | None = None
+    module: nn.Module, name: str, crop: float | None = None
 ) -> tuple[tuple[float, ...], tuple[float, ...], Preprocess]:
     """Mean and standard deviation of the channels (on a scale of 0 to 1), and the resizing, from timm's own config.
 
@@ -131,7 +131,7 @@ def preprocessing(
     if name == FASHION_MNIST_VIT:
         whole = Preprocess(mode="L", size=28, resize=int(28 // (crop or 1)), interpolation="bicubic")
         return (FASHION_MNIST_MEAN,), (FASHION_MNIST_STD,), whole
-    config = resolve_model_data_config(module)
+    config = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
     channels, height, width = config["input_size"]
     if channels != 3 or height != width or config["crop_mode"] != "center":
         raise HwsimError(
@@ -146,9 +146,11 @@ def preprocessing(
     return tuple(config["mean"]), tuple(config["std"]), preprocess
 
 
-def to_vit(module: VisionTransformer, mean: tuple[float, ...], std: tuple[float, ...]) -> Vit:
+def to_vit(network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> Vit:
     """Take a timm network apart; its tensors are shared, not copied."""
-    _refuse_what_is_missing(module)
+    module = _accepted(network)
+    assert module.pos_embed is not None
+    assert module.cls_token is not None
     embed = _only(module, PatchEmbed, "the network")
     projection = _only(embed, nn.Conv2d, "the patch embedding")
     blocks = {name: m for name, m in module.named_modules() if isinstance(m, TimmBlock)}
@@ -207,8 +209,8 @@ def _only(parent: nn.Module, kind: type[Module], where: str) -> Module:
     return _all_of(parent, kind, 1, where)[0]
 
 
-def _refuse_what_is_missing(module: nn.Module) -> None:
-    """Raise HwsimError for the first part that the integer network cannot express."""
+def _accepted(module: nn.Module) -> VisionTransformer:
+    """The network, or HwsimError for the first part that the integer network cannot express."""
     if type(module) is not VisionTransformer:
         raise HwsimError(f"{type(module).__name__} is not timm's VisionTransformer, the only network hwsim quantises")
     known = (VisionTransformer, nn.Sequential, PatchEmbed, nn.Conv2d, TimmBlock, Attention, Mlp, nn.Linear)
@@ -225,6 +227,7 @@ def _refuse_what_is_missing(module: nn.Module) -> None:
     height, width = _only(module, PatchEmbed, "the network").img_size
     if height != width:
         raise HwsimError(f"the network's images must be square, not {height} x {width}")
+    return module
 
 
 def _described(part: nn.Module) -> str:
@@ -250,7 +253,7 @@ def _check_sources(name: str, weights: Path | None, pretrained: bool, random_see
         raise HwsimError(f"{name} needs one of --weights FILE, --pretrained and --random-weights SEED, not {given}")
 
 
-def _download(name: str) -> VisionTransformer:
+def _download(name: str) -> nn.Module:
     """The network with timm's weights."""
     try:
         with _only_errors_of("huggingface_hub", "timm"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -158,7 +159,7 @@ def _percent(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def as_pixels(images: NDArray) -> Tensor:
+def as_pixels(images: NDArray[np.uint8]) -> Tensor:
     """uint8[n, H, W] or uint8[n, H, W, C] to uint8[n, H, W, C]."""
     pixels = torch.from_numpy(images)
     return pixels[..., None] if pixels.ndim == 3 else pixels

@@ -113,7 +113,7 @@ def _train_epoch(run: _Run, images: Tensor, labels: Tensor, args: argparse.Names
     run.model.patch_drop.prob = args.patch_drop if run.epoch < args.epochs - args.full_epochs else 0.0
     loss_fn = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
     order = torch.randperm(len(images), generator=run.generator)
-    steps = len(images) // args.batch
+    steps: int = len(images) // args.batch
     total = 0.0
     for step in range(steps):
         index = order[step * args.batch : (step + 1) * args.batch]

@@ -251,7 +251,8 @@ def main() -> None:
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     for unit, vectors in shipped_vectors().items():
-        np.savez_compressed(folder / f"{unit}.npz", **{key: smallest(value) for key, value in vectors.items()})
+        arrays: dict[str, Any] = {key: smallest(value) for key, value in vectors.items()}
+        np.savez_compressed(folder / f"{unit}.npz", **arrays)
         print(f"{unit}: {len(vectors)} arrays")
 
 

@@ -96,6 +96,7 @@ def draw_weights(module: VisionTransformer, seed: int) -> None:
         if isinstance(part, (nn.Linear, nn.Conv2d, nn.LayerNorm)) and part.bias is not None:
             part.bias.normal_(0, _BIAS_STD, generator=generator)
     for embedding in (module.cls_token, module.pos_embed):
+        assert embedding is not None, "create makes networks with both"
         embedding.normal_(0, _EMBEDDING_STD, generator=generator)
     for part in module.modules():
         if isinstance(part, Mlp):
@@ -105,7 +106,8 @@ def draw_weights(module: VisionTransformer, seed: int) -> None:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        found: dict[str, Tensor] = load_file(path)
+        return found
     except (safetensors.SafetensorError, OSError) as error:
         raise HwsimError(f"{path}: not a safetensors file: {_one_line(error)}") from error
 

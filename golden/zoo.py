@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,7 +65,8 @@ def make_zoo(weights: Path, folder: Path, seed: int, console: Console) -> Measur
 def _save_images(path: Path, **arrays: Tensor) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".partial.npz")
-    np.savez_compressed(beside, **{key: value.numpy().astype(np.uint8) for key, value in arrays.items()})
+    pixels: dict[str, Any] = {key: value.numpy().astype(np.uint8) for key, value in arrays.items()}
+    np.savez_compressed(beside, **pixels)
     beside.replace(path)
 
 

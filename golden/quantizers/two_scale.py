@@ -31,7 +31,7 @@ class TwoScaleQuantiser(Quantiser):
     @property
     def coarse_step(self) -> float:
         """Value of one step of the coarse region."""
-        return self.fine_step * 2**self.format.exponent
+        return self.fine_step * 2.0**self.format.exponent
 
     def quantize(self, x: Tensor) -> Tensor:
         """Codes, uint8, each payload rounded from the value itself."""
@@ -58,7 +58,7 @@ class TwoScaleQuantiser(Quantiser):
     @property
     def _top(self) -> int:
         """Largest unsigned payload."""
-        return 2**self.format.payload_bits - 1
+        return (1 << self.format.payload_bits) - 1
 
     def _fine_region(self) -> tuple[int, int]:
         """Smallest and largest payload of the fine region."""
