@@ -14,7 +14,9 @@ from hwsim.commands.area import area_command
 from hwsim.commands.compare import compare_command
 from hwsim.commands.disasm import disasm_command
 from hwsim.commands.exits import INTERRUPTED, fail
+from hwsim.commands.explore import explore_command
 from hwsim.commands.info import info_command
+from hwsim.commands.localise import localise_command
 from hwsim.commands.quantize import quantize_command
 from hwsim.commands.run import run_command
 from hwsim.commands.verify import verify_command
@@ -57,6 +59,8 @@ def _root(
 app.command("run")(run_command)
 app.command("quantize")(quantize_command)
 app.command("compare")(compare_command)
+app.command("localise")(localise_command)
+app.command("explore")(explore_command)
 app.command("info")(info_command)
 app.command("verify")(verify_command)
 app.command("disasm")(disasm_command)
