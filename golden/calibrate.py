@@ -15,7 +15,7 @@ from torch import Tensor
 from golden.attention_search import search_attention
 from golden.finite import check_finite
 from golden.method import MethodConfig
-from golden.observe import RESIDUAL, Boundaries, Observed, join, observe_block, observe_boundaries
+from golden.observe import RESIDUAL, Boundaries, Observed, even, join, observe_block, observe_boundaries
 from golden.operands import Normed, fit_gelu, fit_linear, fit_norm, fit_pre_activation, fit_weight
 from golden.parameters import Calibrated, WeightParameters
 from golden.quantizers.base import Quantiser
@@ -89,7 +89,7 @@ class _Calibration:
         for index in range(len(vit.blocks)):
             report(f"block {index + 1} of {len(vit.blocks)}")
             observed = observe_block(vit, index, boundaries, self.tokens, self.generator, whole)
-            self._block(index, observed)
+            self._block(index, self._evened(observed))
         report("classifier")
         self._classifier(boundaries)
         if config.residual == "wide":
@@ -120,6 +120,14 @@ class _Calibration:
         )
         if config.fold != "none":
             self.notes[f"{name}.largest_ratio"] = round(max(normed1.largest_ratio, normed2.largest_ratio), 2)
+
+    def _evened(self, observed: Observed) -> Observed:
+        """All but the residual tensors, of which some tokens count nothing."""
+        evened = {name: s if name in RESIDUAL else self._even(s) for name, s in observed.sensitivity.items()}
+        return replace(observed, sensitivity=evened)
+
+    def _even(self, sensitivity: Tensor) -> Tensor:
+        return even(sensitivity, self.config.even_share)
 
     def _keep(self, source: str, layer: str, quantiser: Quantiser, weight: WeightParameters) -> None:
         self.activations[source], self.weights[layer] = quantiser, weight
@@ -161,7 +169,7 @@ class _Calibration:
             return
         read = sensitivity.sum((0, 2)) > 0
         self.activations[name] = calibrate_residual(
-            x[:, read].flatten(0, 1), sensitivity[:, read].flatten(0, 1), EDGE_BITS, self.config
+            x[:, read].flatten(0, 1), self._even(sensitivity[:, read]).flatten(0, 1), EDGE_BITS, self.config
         )
 
     def _patch_embed(self, boundaries: Boundaries) -> None:
@@ -175,7 +183,7 @@ class _Calibration:
             inputs=pixels[:, rows].flatten(0, 1),
             weight=weight,
             bias=vit.patch_embed.bias,
-            sensitivity=boundaries.sensitivity(0)[:, rows + 1].flatten(0, 1),
+            sensitivity=self._even(boundaries.sensitivity(0)[:, rows + 1]).flatten(0, 1),
             groups=self._groups(len(weight), 1),
         )
         self.weights["patch_embed"] = fit_weight(target, target.inputs, self.config, EDGE_BITS)
@@ -186,7 +194,7 @@ class _Calibration:
             inputs=x,
             weight=head.weight,
             bias=head.bias,
-            sensitivity=boundaries.head_sensitivity,
+            sensitivity=self._even(boundaries.head_sensitivity),
             groups=self._groups(len(head.weight), 1),
         )
         found = fit_linear(target, (float(x.min()), float(x.max())), self.config, EDGE_BITS)

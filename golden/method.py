@@ -41,6 +41,8 @@ class MethodConfig(BaseModel):
     """How the range of an activation is found."""
     metric: Literal["sensitivity", "mse"] = "sensitivity"
     """What searches weigh the errors of outputs with: the diagonal of the Fisher matrix, or 1."""
+    even_share: float = Field(default=0.0, ge=0, le=1)
+    """Of the weight by sensitivity, the share that all elements have alike (our decision; 0: the papers')."""
     fold: Literal["none", "mean", "median", "smooth"] = "none"
     """Before calibration: per-channel scales of LayerNorm's outputs folded into one, or SQ-b."""
     norm: Literal["tensor", "row"] = "tensor"
@@ -75,6 +77,7 @@ class MethodConfig(BaseModel):
         scalable = ("log2", "log_sqrt2", "tanq_a", "tanq_c", "uniform")
         for applies, key, unset, where in (
             (self.norm == "row", "outlier_threshold", None, "norm is row"),
+            (self.metric == "sensitivity", "even_share", 0.0, "metric is sensitivity"),
             (two_scaled, "exponent", None, "softmax or gelu is two-scaled"),
             (self.residual == "channel_scale", "channel_rule", None, "residual is channel_scale"),
             (self.channel_rule == "kmeans", "scales", 2, "channel_rule is kmeans"),

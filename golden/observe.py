@@ -105,6 +105,14 @@ def mean_square(gradients: Tensor) -> Tensor:
     return gradients.square().mean(0)
 
 
+def even(sensitivity: Tensor, share: float) -> Tensor:
+    """Sensitivity of which every element has the mean's ``share``.
+
+    Few labels and images make a noisy estimate, in which a few elements have most of the weight (our decision).
+    """
+    return sensitivity if share == 0 else share * sensitivity.mean() + (1 - share) * sensitivity
+
+
 def ones(like: Tensor) -> Tensor:
     """All ones in the memory of a single one."""
     return torch.ones((), device=like.device).expand(like.shape)
