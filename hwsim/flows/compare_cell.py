@@ -22,6 +22,7 @@ from hwsim.flows.shipped import images_path
 from hwsim.images import ImageSource, open_images
 from hwsim.network import ARRAYS_NAME, Linear, Network, save_network
 from hwsim.report.comparison import CellCost, Found
+from hwsim.report.result import RunReport
 
 if TYPE_CHECKING:
     from golden.from_timm import Model
@@ -183,6 +184,25 @@ def _measure(quantised: Quantised, images: ImageSource, say: Say) -> Measured:
     return measure(quantised, PixelBatches(images), labels, Path(images.source).name, report)
 
 
+def _check_machine(report: RunReport, network: Network) -> None:
+    """The accuracy of integer mode is the machine's: the same logits, word for word.
+
+    Raises
+    ------
+    HwsimError
+        If one differs.
+    """
+    from golden.integer import IntegerModel
+    from golden.pipeline import as_pixels
+
+    golden = IntegerModel(network)(as_pixels(report.images.pixels)).numpy()
+    if not np.array_equal(golden, report.logits):
+        raise HwsimError(
+            f"network {network.name}: {int((golden != report.logits).sum())} of {golden.size} logits of the machine "
+            f"differ from integer mode on {len(golden)} images, expected none"
+        )
+
+
 def weight_bytes(network: Network, bits: int) -> float:
     """Bytes of all weights, each at its width."""
     layers = [layer.name for layer in network.layers if isinstance(layer, Linear)]
@@ -203,6 +223,7 @@ def _cost(network: Network, cell: Cell, images: int) -> tuple[CellCost | None, i
             report = run(options)
         except HwsimError as error:
             return None, arrays_bytes, str(error)
+    _check_machine(report, network)
     cost = report.cost
     return (
         CellCost(
