@@ -1,7 +1,7 @@
 """A file for each finished module, so that a run continues after its last one.
 
-The metadata of each file holds a fingerprint of all that decides the result (settings, calibrated parameters, float
-network, images). A file of another run is not used; its module is reconstructed anew.
+The metadata of each file holds a fingerprint of all that decides the result (device, settings, calibrated parameters,
+float network, images). A file of another run is not used; its module is reconstructed anew.
 """
 
 from __future__ import annotations

@@ -63,7 +63,8 @@ def reconstruct(
         return calibrated
     seen, unseen = split(images, config.judging_share, config.seed)
     seen = enough_images(seen, config.images, config.seed)
-    key = fingerprint(config, calibrated.bits, calibrated.weights, calibrated.activations, calibrated.vit, seen, unseen)
+    parameters = (calibrated.bits, calibrated.weights, calibrated.activations, calibrated.vit)
+    key = fingerprint(seen.device.type, config, *parameters, seen, unseen)
     checkpoints = Checkpoints(checkpoint, key, report)
     order, model = branches(calibrated.vit), PaperModel(calibrated)
     streams, weights = Streams(calibrated.vit, model, seen), _token_weights(calibrated.vit, seen, config)

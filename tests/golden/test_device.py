@@ -112,6 +112,8 @@ def test_a_reconstruction_goes_on_from_its_files(model: Model, tiny_images: torc
             made.append(quantise(model, tiny_images[:8], config, reports.append, None, learnt, device))
     assert len(list(tmp_path.iterdir())) == 2
     assert not any("starts anew" in report for report in reports)
+    quantise(model, tiny_images[:8], config, reports.append, None, learnt)
+    assert sum("starts anew" in report for report in reports) == 2  # a GPU's modules are not the CPU's
     for name, array in made[0].network.arrays.items():
         assert np.array_equal(made[1].network.arrays[name], array), name
 
