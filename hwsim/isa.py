@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from hwsim.errors import HwsimError
@@ -181,6 +182,11 @@ def fields_of(operation: str) -> tuple[Field, ...]:
     return COMMON + FIELDS[operation]
 
 
+@cache
+def _fields_by_name(operation: str) -> dict[str, Field]:
+    return {field.name: field for field in fields_of(operation)}
+
+
 def encode(instruction: Instruction) -> bytes:
     """Bytes of an instruction.
 
@@ -189,7 +195,7 @@ def encode(instruction: Instruction) -> bytes:
     HwsimError
         For a field that the operation does not have, or a value that does not fit it.
     """
-    known = {field.name: field for field in fields_of(instruction.operation)}
+    known = _fields_by_name(instruction.operation)
     word = OPCODES[instruction.operation]
     for name, value in instruction.fields.items():
         if name not in known:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from hwsim.compiler.operations import Access, Buffer, Operation
 from hwsim.isa import QUEUES
@@ -68,12 +69,20 @@ def banks_of(operation: Operation, bank_words: int) -> Banks:
     return banks
 
 
+ByQueue = list[list[tuple[int, Access]]]
+"""For each queue, numbers of operations in their order with what they access."""
+
+
+def _by_queue() -> ByQueue:
+    return [[] for _ in QUEUES]
+
+
 @dataclass
 class _History:
     """Accesses so far to one buffer, and to the buffers that had its words before."""
 
-    reads: list[tuple[int, int, Access]] = field(default_factory=list)
-    writes: list[tuple[int, int, Access]] = field(default_factory=list)
+    reads: ByQueue = field(default_factory=_by_queue)
+    writes: ByQueue = field(default_factory=_by_queue)
     last: Clock = field(default_factory=lambda: [-1] * len(QUEUES))
     before: list[Buffer] = field(default_factory=list)
 
@@ -179,24 +188,23 @@ class Ordering:
     def _hazards(self, access: Access, clock: Clock) -> Iterator[tuple[int, int, bool]]:
         """Queue and index of operations that must be done before an access, and whether they write what it reads."""
         history = self._history(access.buffer)
-        for queue, index, other in history.writes:
-            if index > clock[queue] and access.overlaps(other):
+        for queue, index, other in _since(history.writes, clock):
+            if access.overlaps(other):
                 yield queue, index, not access.writes
         if not access.writes:
             return
-        for queue, index, other in history.reads:
-            if index > clock[queue] and access.overlaps(other):
+        for queue, index, other in _since(history.reads, clock):
+            if access.overlaps(other):
                 yield queue, index, False
         for buffer in history.before:
             past = self.histories[buffer]
             if all(last <= done for last, done in zip(past.last, clock, strict=True)):
                 continue
             start, end = access.buffer.word_range(access)
-            for queue, index, other in past.reads + past.writes:
-                if index > clock[queue]:
-                    first, last = buffer.word_range(other)
-                    if first < end and start < last:
-                        yield queue, index, False
+            for queue, index, other in chain(_since(past.reads, clock), _since(past.writes, clock)):
+                first, last = buffer.word_range(other)
+                if first < end and start < last:
+                    yield queue, index, False
 
     def _history(self, buffer: Buffer) -> _History:
         if buffer not in self.histories:
@@ -215,8 +223,17 @@ class Ordering:
     def _remember(self, operation: Operation, queue: int, index: int) -> None:
         for access in operation.accesses:
             history = self.histories[access.buffer]
-            (history.writes if access.writes else history.reads).append((queue, index, access))
+            (history.writes if access.writes else history.reads)[queue].append((index, access))
             history.last[queue] = index
+
+
+def _since(accesses: ByQueue, clock: Clock) -> Iterator[tuple[int, int, Access]]:
+    """Queue, number and access of operations that a clock does not know to be done, the latest of a queue first."""
+    for queue, done in enumerate(clock):
+        for index, access in reversed(accesses[queue]):
+            if index <= done:
+                break
+            yield queue, index, access
 
 
 def concurrent_conflicts(operations: Sequence[Operation], order: Order) -> dict[tuple[Buffer, Buffer], int]:

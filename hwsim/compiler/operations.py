@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ Port = Literal[
 
 @dataclass(eq=False, kw_only=True)
 class Buffer:
-    """A tensor, or a part of one, in a memory of the accelerator; ``base`` is set when it has a place."""
+    """A tensor, or a part of one, in a memory of the accelerator; ``base`` alone changes, when it gets a place."""
 
     name: str
     rows: int = 1
@@ -34,12 +35,12 @@ class Buffer:
     word_bytes: int = 1
     base: int = -1
 
-    @property
+    @cached_property
     def stride(self) -> int:
         """Words of a row of blocks, or of a row of halfwords."""
         return row_stride(self.channels, self.halfwords, self.word_bytes)
 
-    @property
+    @cached_property
     def words(self) -> int:
         """Words that it occupies, whole blocks."""
         words = words_of(self.rows, self.channels, self.halfwords, self.word_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from hwsim.compiler.operations import Access, Operation, WeightTile
+from hwsim.compiler.operations import Access, Buffer, Operation, WeightTile
 from hwsim.compiler.plan import Plan
 from hwsim.isa import LOAD_TARGETS
 
@@ -19,20 +19,26 @@ def with_loads(plan: Plan) -> list[Operation]:
     after: dict[int, list[Operation]] = defaultdict(list)
     gemms = [position for position, operation in enumerate(operations) if operation.operation == "gemm"]
     last_use: dict[WeightTile, int] = {}
+    first_user: dict[WeightTile, Operation] = {}
     for position in gemms:
         tile = operations[position].tile
         assert tile is not None
         last_use[tile] = position
+        first_user.setdefault(tile, operations[position])
+    users_of: dict[Buffer, list[int]] = defaultdict(list)
+    for position, operation in enumerate(operations):
+        for buffer in {access.buffer for access in operation.accesses}:
+            users_of[buffer].append(position)
     tiles = list(last_use)  # in the order of their first use
     for index, tile in enumerate(tiles):
         tile.bank = index % 2
-        load = _tile_load(plan, tile, operations)
+        load = _tile_load(plan, tile, first_user[tile])
         after[gemms[0] - 1 if index < 2 else last_use[tiles[index - 2]]].append(load)
     for early in plan.early_loads:
         filled = {access.buffer for access in early.load.accesses}
         stage = max(0, early.load.stage - early.stages_before)
         begin = next((p for p in gemms if operations[p].stage >= stage), gemms[0])
-        users = [p for p, one in enumerate(operations) if any(access.buffer in filled for access in one.accesses)]
+        users = sorted({p for buffer in filled for p in users_of[buffer]})
         earlier = [p for p in users if operations[p].stage < early.load.stage]
         first = next(p for p in users if operations[p].stage == early.load.stage)
         after[max([min(begin, first - 1), *earlier])].append(early.load)
@@ -48,8 +54,7 @@ def with_loads(plan: Plan) -> list[Operation]:
     return ordered
 
 
-def _tile_load(plan: Plan, tile: WeightTile, operations: list[Operation]) -> Operation:
-    user = next(operation for operation in operations if operation.tile is tile)
+def _tile_load(plan: Plan, tile: WeightTile, user: Operation) -> Operation:
     return Operation(
         operation="load",
         layer=user.layer,
