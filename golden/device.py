@@ -37,7 +37,7 @@ def find_device(name: str) -> torch.device:
     Raises
     ------
     HwsimError
-        If the name is not one of these, or this machine or this PyTorch has no such device.
+        If the name is not one of these, this machine or this PyTorch has no such device, or it computes nothing.
     """
     check_name(name)
     device = torch.device(name)
@@ -51,6 +51,10 @@ def find_device(name: str) -> torch.device:
     count = torch.cuda.device_count()
     if device.index is not None and device.index >= count:
         raise HwsimError(f"--device {name}: is not here (expected cuda:0 to cuda:{count - 1}, or cpu)")
+    try:
+        torch.zeros(1, device=device).add_(1)
+    except RuntimeError as error:  # a driver that is too old, a GPU that is taken or that PyTorch has no code for
+        raise HwsimError(f"--device {name}: cannot be used: {str(error).partition(chr(10))[0]}") from error
     return device
 
 

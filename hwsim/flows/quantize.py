@@ -78,6 +78,8 @@ def quantize(options: QuantizeOptions, console: Console | None = None) -> Quanti
     console = console or Console()
     config = _check(options)
     try:
+        import torch
+
         from golden.device import find_device
         from golden.from_timm import load_model
     except ImportError as error:
@@ -88,8 +90,11 @@ def quantize(options: QuantizeOptions, console: Console | None = None) -> Quanti
     model = load_model(options.model, options.weights, options.pretrained, options.crop, options.random_weights)
     drawn = calibration_images(options.calib, options.images, options.seed, model)
     data = None if options.data is None else images_to_measure(options.data, model)
-    with _progress(console) as progress:
-        network, measured = _run(model, drawn, config, data, options, device, progress)
+    try:
+        with _progress(console) as progress:
+            network, measured = _run(model, drawn, config, data, options, device, progress)
+    except torch.OutOfMemoryError as error:
+        raise HwsimError(f"--device {options.device}: has too little memory (or try --device cpu)") from error
     save_network(network, options.out)
     _print(network, measured, options.out, console)
     return QuantizeReport(network=network, measured=measured)
