@@ -201,4 +201,4 @@ def _encode_shift(largest_ratio: float, fmt: RowUniform, name: str) -> int:
 
 
 def _array(values: Tensor, dtype: DTypeLike) -> NDArray[Any]:
-    return values.cpu().numpy().astype(dtype)
+    return values.numpy().astype(dtype)

@@ -2,8 +2,8 @@
 
 A tensor of the fake device is a wrapper around one of the CPU. Every ATen operator unwraps, computes on the CPU, and
 wraps again, so that its numbers are those of the CPU, but it first raises what CUDA would: for operands of two devices
-(0-dim CPU operands of pointwise operators and CPU indices of a CUDA tensor are allowed), a generator of the other
-device, a product of integers, and NumPy's view of memory that is not the CPU's.
+(0-dim CPU operands of binary pointwise operators and CPU indices of a CUDA tensor are allowed), a generator of the
+other device, a product of integers, and NumPy's view of memory that is not the CPU's.
 
 The wrapper's device says ``meta``: PyTorch asks its driver for leave before it touches ``cuda``, and not for ``meta``.
 """
@@ -125,7 +125,8 @@ def _check_operands(operator: Any, kind: _Kind, args: Any, tensors: list[torch.T
         # indices may lie on the CPU, but not on CUDA beside a tensor of the CPU; values only as one number
         allowed = isinstance(args[0], FakeTensor) and all(_is_one_place(x, True) for x in _tensors(args[2:]))
     else:
-        allowed = all(_is_one_place(x, kind.pointwise) for x in tensors)
+        number_allowed = kind.pointwise and (len(tensors) == 2 or kind.name == "where")
+        allowed = all(_is_one_place(x, number_allowed) for x in tensors)
         allowed &= not kind.in_place or isinstance(args[0], FakeTensor)
     if not allowed:
         raise RuntimeError(f"{MIXED} ({operator})")

@@ -34,6 +34,7 @@ from tests.golden.fake_device import DEVICE, fake_device
 
 LEARN = {"iterations": 2, "images": 10, "batch": 4}
 """Of 8 images one fourth judges and six teach, so that crops stand in for four."""
+LABELS = torch.arange(4)
 PARTS: list[dict[str, Any]] = [
     {"residual": "channel_scale", "channel_rule": "kmeans", "scales": 3, "softmax": "tanq_c", "gelu": "shift_log2"},
     {"residual": "channel_scale", "channel_rule": "prefix", "fold": "smooth", "softmax": "uniform",
@@ -84,10 +85,10 @@ def test_a_method_gives_the_network_of_the_cpu(method: str, model: Model, tiny_i
     expected = quantise(model, images, config, lambda _: None)
     with fake_device() as device:
         found = quantise(model, images, config, lambda _: None, device=device)
-        measured = measure(found, held_out, None, "blotches", lambda _mode, _done: None)
+        measured = measure(found, held_out, LABELS, "blotches", lambda _mode, _done: None)
         assert_same_logits(found, expected, held_out)
     assert_same(found, expected)
-    assert measured.figures == measure(expected, held_out, None, "blotches", lambda _mode, _done: None).figures
+    assert measured.figures == measure(expected, held_out, LABELS, "blotches", lambda _mode, _done: None).figures
 
 
 @pytest.mark.parametrize("parts", PARTS, ids=lambda parts: parts["channel_rule"])
@@ -152,6 +153,15 @@ def test_the_flow_works_on_the_device(options: QuantizeOptions, tmp_path: Path) 
         assert np.array_equal(networks[1].arrays[name], array), name
 
 
+def test_too_little_memory_is_one_sentence(options: QuantizeOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("golden.pipeline.quantise", full)
+    with pytest.raises(HwsimError, match=r"^--device cuda: has too little memory"):
+        quantize(replace(options, device="cuda"), Console(quiet=True))
+
+
 def test_a_cell_knows_its_device_and_so_does_its_key(tmp_path: Path) -> None:
     options = CompareOptions(methods=("minmax",), bits=("8",), images=4, calib_images=2)
     names = ("cpu", "cuda", "cuda:1")
@@ -177,9 +187,17 @@ def test_cuda_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
             find_device(name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: torch.ones(1))
     assert [find_device(name).index for name in ("cuda", "cuda:0", "cuda:1")] == [None, 0, 1]
     with pytest.raises(HwsimError, match=r"^--device cuda:2: is not here \(expected cuda:0 to cuda:1, or cpu\)$"):
         find_device("cuda:2")
+
+    def broken(*_: Any, device: torch.device) -> torch.Tensor:
+        raise RuntimeError(f"no kernel image for {device}\nCompile with TORCH_USE_CUDA_DSA")
+
+    monkeypatch.setattr(torch, "zeros", broken)
+    with pytest.raises(HwsimError, match=r"^--device cuda:1: cannot be used: no kernel image for cuda:1$"):
+        find_device("cuda:1")
 
 
 def test_the_record_names_the_model_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,6 +236,7 @@ def test_the_command_line_refuses_a_device_in_one_sentence(
         (lambda cuda, cpu: torch.stack([cuda[0], cpu[0]]), "same device"),
         (lambda cuda, cpu: torch.where(cpu > 0, cuda, cuda), "same device"),
         (torch.bucketize, "same device"),
+        (lambda cuda, cpu: torch.addcmul(cuda, cuda, cpu[0]), "same device"),
         (lambda cuda, cpu: cpu[cuda.long()], "same device"),
         (lambda cuda, cpu: cuda.index_select(0, cpu.long()), "same device"),
         (lambda cuda, cpu: cuda.__setitem__(slice(0, 2), cpu[:2] + cuda[:2]), "same device"),
