@@ -102,4 +102,5 @@ def saturated(network: Network, name: str, codes: Tensor, rows: int) -> Tensor:
     if zero is None:
         zero = torch.from_numpy(network.row_arrays(name).zero_points.astype(np.int64))[:rows, None]
     # the code of zero is no end: an outlier's stands there, and so does every probability that is too small
-    return (codes != zero) & ((codes == fmt.maximum) | (codes == fmt.minimum))
+    found: Tensor = (codes != zero) & ((codes == fmt.maximum) | (codes == fmt.minimum))
+    return found

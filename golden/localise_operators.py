@@ -129,7 +129,8 @@ class Operators:
                 return F.linear(read(layer.input), affine.weight, affine.bias)
             case AttentionScores():
                 q, k, _ = split_heads(read(layer.input), layer.heads)
-                return q @ k.transpose(2, 3) * (math.log2(math.e) * q.shape[3] ** -0.5)
+                scale: float = math.log2(math.e) * q.shape[3] ** -0.5
+                return q @ k.transpose(2, 3) * scale
             case Softmax():
                 return (read(layer.input) * math.log(2)).softmax(-1)
             case AttentionValues():
@@ -203,10 +204,11 @@ class Operators:
         shift = ops.bit_length(sd) + 15 - ops.NORM_FRACTION_BITS
         n = _rounded(torch.ldexp((width * y - s1) * ops.reciprocal(sd), -shift)).clamp_(-(2**15), 2**15 - 1)
         gamma, beta = self.arrays[f"{layer.name}.gamma"], self.arrays[f"{layer.name}.beta"]
-        result = _rounded((n * gamma + beta) * 2.0**-layer.shift)
+        result: Tensor = _rounded((n * gamma + beta) * 2.0**-layer.shift)
         fmt = self.formats[name]
         if not isinstance(fmt, RowUniform):
-            return result.clamp_(fmt.minimum, fmt.maximum) - fmt.zero_point
+            codes: Tensor = result.clamp_(fmt.minimum, fmt.maximum)
+            return codes - int(fmt.zero_point)
         assert layer.encode_shift is not None
         scales, zeros = (self.arrays[f"{name}.{key}"].long() for key in ("encode_multipliers", "zero_points"))
         v = result.clamp_(-BRANCH_LIMIT, BRANCH_LIMIT - 1).long()
@@ -220,10 +222,11 @@ class Operators:
     def _codes(self, name: str, terms: Tensor) -> Tensor:
         """Nearest codes of a uniform tensor, ties up, float64."""
         fmt = self.formats[name]
-        return (_rounded(terms) + fmt.zero_point).clamp_(fmt.minimum, fmt.maximum)
+        codes: Tensor = (_rounded(terms) + fmt.zero_point).clamp_(fmt.minimum, fmt.maximum)
+        return codes
 
     def _clamped(self, name: str, terms: Tensor) -> Tensor:
-        return self._codes(name, terms) - self.formats[name].zero_point
+        return self._codes(name, terms) - int(self.formats[name].zero_point)
 
 
 def _rounded(x: Tensor) -> Tensor:
