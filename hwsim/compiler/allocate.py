@@ -6,7 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
+import numpy as np
+
 from hwsim.compiler.operations import Buffer, Operation
+from hwsim.compiler.place import NO_PLACE, place
 from hwsim.config import AcceleratorConfig
 
 NEVER = 1 << 40
@@ -111,49 +114,19 @@ def _place(
     price: dict[Buffer, dict[Buffer, int]],
     config: AcceleratorConfig,
 ) -> tuple[int, dict[Buffer, int]]:
-    words, bank_words = config.buffer_words, config.buffer_words // config.activation_banks
-    bases: dict[Buffer, int] = {}
-    total = 0
-    for buffer in order:
+    numbers = {buffer: number for number, buffer in enumerate(spans)}
+    buffers = np.array([(buffer.words, *span) for buffer, span in spans.items()], np.int64).reshape(-1, 3)
+    prices = np.zeros((len(spans), len(spans)), np.int64)
+    for buffer, others in price.items():
+        for other, cost in others.items():
+            prices[numbers[buffer], numbers[other]] = cost
+    words = config.buffer_words
+    banks = config.activation_banks
+    memory = np.array([words, words // banks, banks, REUSE_OPERATIONS], np.int64)
+    bases = np.full(len(spans), NO_PLACE, np.int64)
+    total = int(place(np.array([numbers[buffer] for buffer in order], np.int64), buffers, prices, memory, bases))
+    if total < 0:
+        placed, buffer = order[: -1 - total], order[-1 - total]
         first, last = spans[buffer]
-        beside = [other for other in bases if spans[other][0] <= last and first <= spans[other][1]]
-        taken = [(bases[other], bases[other] + other.words) for other in beside]
-        edges = [0, *(bank * bank_words for bank in range(1, config.activation_banks)), *(end for _, end in taken)]
-        starts = {edge for edge in edges if edge + buffer.words <= words}
-        starts |= {start - buffer.words for start in [words, *(start for start, _ in taken)] if start >= buffer.words}
-        free = [
-            start
-            for start in sorted(starts)
-            if all(start + buffer.words <= begin or end <= start for begin, end in taken)
-        ]
-        if not free:
-            raise DoesNotFitError(buffer, beside)
-        rivals = [
-            (bases[other] // bank_words, (bases[other] + other.words - 1) // bank_words, cost)
-            for other, cost in price[buffer].items()
-            if other in bases
-        ]
-        costs = {start: _cost(start, buffer.words, bank_words, rivals) for start in free}
-        soon = _used_soon(buffer, bases, spans)
-        waits = {start: _cost(start, buffer.words, 1, soon) for start in free}
-        bases[buffer] = min(free, key=lambda start: (costs[start], waits[start], start))
-        total += costs[bases[buffer]]
-    return total, bases
-
-
-def _used_soon(
-    buffer: Buffer, bases: dict[Buffer, int], spans: dict[Buffer, tuple[int, int]]
-) -> list[tuple[int, int, int]]:
-    """First and last word of buffers shortly before or after this one, and by how much too shortly."""
-    first, last = spans[buffer]
-    found = []
-    for other, base in bases.items():
-        apart = max(spans[other][0] - last, first - spans[other][1])
-        if 0 < apart < REUSE_OPERATIONS:
-            found.append((base, base + other.words - 1, REUSE_OPERATIONS - apart))
-    return found
-
-
-def _cost(start: int, words: int, bank_words: int, rivals: list[tuple[int, int, int]]) -> int:
-    first, last = start // bank_words, (start + words - 1) // bank_words
-    return sum(cost for rival_first, rival_last, cost in rivals if rival_first <= last and first <= rival_last)
+        raise DoesNotFitError(buffer, [one for one in placed if spans[one][0] <= last and first <= spans[one][1]])
+    return total, {buffer: int(bases[numbers[buffer]]) for buffer in order}
