@@ -23,8 +23,9 @@ from golden.localise_operators import Mode, Operators, Terms
 from golden.localise_parameters import recover
 from golden.localise_statistics import LayerFigures, TensorStatistics, rows_read
 from golden.measure import Figures, Images, compare
-from golden.vit import Vit, classify, forward, mlp, run_block
-from hwsim.network import Im2col, Layer, Network, Residual
+from golden.reconstruct.branch import Branch
+from golden.vit import Vit, forward
+from hwsim.network import Im2col, Network, Residual
 
 TOKENS_IN_A_BATCH = 1600
 """Images a batch are this divided by the tokens of one: every tensor of a batch is held."""
@@ -234,14 +235,9 @@ class _Localisation:
         self.flips[AT_THE_END] += len(left)
 
 
-def rest(vit: Vit, layer: Layer, x: Tensor) -> Tensor:
+def rest(vit: Vit, layer: Residual, x: Tensor) -> Tensor:
     """Residual tensor after an adder, float32[B, T, D], to the logits, all in float."""
-    _, _, place = layer.name.partition(".")
-    begin = 0
-    if place:
-        index, _, adder = place.partition(".")
-        begin = int(index) + 1
-        x = x + mlp(vit, int(index), x) if adder == "attn.add" else x
-    for index_left in range(begin, len(vit.blocks)):
-        x = run_block(vit, index_left, x)
-    return classify(vit, x)
+    place = re.fullmatch(r"blocks\.(\d+)\.(attn|mlp)\.add", layer.name)
+    # the embedding stands where a block before the first would end
+    branch = Branch(-1, "mlp") if place is None else Branch(int(place[1]), "attn" if place[2] == "attn" else "mlp")
+    return branch.rest(vit, x)
