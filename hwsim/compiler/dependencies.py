@@ -151,14 +151,14 @@ class Ordering:
         What was done before the latest of them is known to be done too, so that one comes first.
         """
         clock, taken = list(clock), []
-        latest_first = sorted(
-            (p for p in range(len(QUEUES)) if need[p] > clock[p]), key=lambda p: self.queues[p][need[p]], reverse=True
-        )
-        for p in latest_first:
+        wanted = [p for p, index in enumerate(need) if index > clock[p]]
+        if len(wanted) > 1:
+            wanted.sort(key=lambda p: self.queues[p][need[p]], reverse=True)
+        for p in wanted:
             if need[p] > clock[p]:
                 taken.append(p)
                 done = self.order.clocks[self.queues[p][need[p]]]
-                clock = [max(pair) for pair in zip(clock, done, strict=True)]
+                clock = list(map(max, clock, done))
                 clock[p] = need[p]
         return clock, taken
 
@@ -229,9 +229,11 @@ class Ordering:
 
 def _since(accesses: ByQueue, clock: Clock) -> Iterator[tuple[int, int, Access]]:
     """Queue, number and access of operations that a clock does not know to be done, the latest of a queue first."""
-    for queue, done in enumerate(clock):
-        for index, access in reversed(accesses[queue]):
-            if index <= done:
+    for queue, entries in enumerate(accesses):
+        if not entries or entries[-1][0] <= clock[queue]:
+            continue
+        for index, access in reversed(entries):
+            if index <= clock[queue]:
                 break
             yield queue, index, access
 
