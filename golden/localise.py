@@ -1,10 +1,12 @@
 """Where accuracy goes between the float network and the integer one, layer by layer and unit by unit.
 
+    unit u alone:     u in integer mode, all others in float mode
     unit u as float:  u in float mode, all others in integer mode        (paper: u in paper mode)
 
 A unit is an operator with its weights, its arithmetic and the format of its result (``golden.localise_operators``), in
 every block or in one. What the network would do if that one unit were float is run, not estimated: its neighbours stay
-integer and read its unrounded result. The image's class flips at the first residual tensor after which the integer
+integer and read its unrounded result. Alone a unit is judged without the others' errors, which at few bits are so large
+that taking one of many away says little. The image's class flips at the first residual tensor after which the integer
 prefix, continued in float, no longer gives float's class.
 """
 
@@ -32,7 +34,15 @@ TOKENS_IN_A_BATCH = 1600
 AT_THE_END = "head"
 """Where a class flips that the whole residual stream still gives."""
 
+VARIANTS = (
+    ("alone", Mode.INTEGER, Mode.FLOAT),
+    ("float", Mode.FLOAT, Mode.INTEGER),
+    ("paper", Mode.PAPER, Mode.INTEGER),
+)
+"""What is run of each unit: a name, its mode, that of all others."""
+
 Report = Callable[[str, int, int], None]
+Traces = dict[Mode, Terms]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +59,8 @@ class UnitFigures:
     """What the whole network would do if one unit were in another mode."""
 
     unit: Unit
+    alone: Figures
+    """Only this unit is integer."""
     as_float: Figures
     as_paper: Figures
 
@@ -90,7 +102,7 @@ def localise(
     run = _Localisation(network, vit)
     kinds, singles = units(network)
     run.all_of(images, kinds, report, statistics=True)
-    worst = min(kinds, key=lambda unit: run.figures(f"float {unit.name}", labels).kl)
+    worst = max(kinds, key=lambda unit: run.figures(f"alone {unit.name}", labels).kl)
     chosen = singles if per_block else [unit for unit in singles if unit.layers[0] in worst.layers]
     if chosen:
         run.all_of(images, chosen, report, statistics=False)
@@ -132,11 +144,11 @@ class _Localisation:
         done = 0
         for pixels in images.split(max(1, TOKENS_IN_A_BATCH // self.vit.tokens)):
             report("every tensor" if statistics else of[0].name, done, len(images))
-            integer = self._measured(pixels) if statistics else self._integer(pixels)
+            traces = self._measured(pixels) if statistics else self._traces(pixels)
             for index, unit in enumerate(of):
                 report(f"if {unit.name} were float", done + len(pixels) * index // len(of), len(images))
-                for mode in (Mode.FLOAT, Mode.PAPER):
-                    self._logits(f"{mode.value} {unit.name}", self._with(unit, mode, integer))
+                for key, mode, others in VARIANTS:
+                    self._logits(f"{key} {unit.name}", self._with(unit, mode, others, traces[others]))
             done += len(pixels)
 
     def figures(self, key: str, labels: Tensor | None) -> Figures:
@@ -152,6 +164,7 @@ class _Localisation:
             units=[
                 UnitFigures(
                     unit=unit,
+                    alone=self.figures(f"alone {unit.name}", labels),
                     as_float=self.figures(f"float {unit.name}", labels),
                     as_paper=self.figures(f"paper {unit.name}", labels),
                 )
@@ -160,28 +173,29 @@ class _Localisation:
             flips=self.flips,
         )
 
-    def _measured(self, pixels: Tensor) -> Terms:
-        """The three modes and all statistics of a batch, uint8[B, H, W, C]; every tensor's terms in integer mode."""
+    def _measured(self, pixels: Tensor) -> Traces:
+        """The three modes and all statistics of a batch, uint8[B, H, W, C]; its tensors in integer and float mode."""
         reference = forward(self.vit, pixels)
         self.logits["float"].append(reference.double())
-        integer = self._trace(pixels)
-        changed = self._logits("integer", integer).argmax(1) != reference.argmax(1)
+        traces = self._trace(pixels)
+        changed = self._logits("integer", traces[Mode.INTEGER]).argmax(1) != reference.argmax(1)
         if bool(changed.any()):
-            self._flips(integer, changed, reference.argmax(1))
-        return integer
+            self._flips(traces[Mode.INTEGER], changed, reference.argmax(1))
+        return traces
 
-    def _integer(self, pixels: Tensor) -> Terms:
-        """Every tensor's terms in integer mode."""
-        terms: Terms = {self.network.manifest.input: pixels.double()}
-        for layer in self.layers:
-            terms[layer.output] = self.operators.run(layer, terms, Mode.INTEGER)
-        return terms
+    def _traces(self, pixels: Tensor) -> Traces:
+        """Every tensor's terms in integer and in float mode."""
+        traces: Traces = {mode: {self.network.manifest.input: pixels.double()} for mode in (Mode.INTEGER, Mode.FLOAT)}
+        for mode, terms in traces.items():
+            for layer in self.layers:
+                terms[layer.output] = self.operators.run(layer, terms, mode)
+        return traces
 
-    def _trace(self, pixels: Tensor) -> Terms:
-        """All modes side by side; statistics of every tensor, and every tensor's terms in integer mode."""
+    def _trace(self, pixels: Tensor) -> Traces:
+        """All modes side by side, with statistics of every tensor."""
         name = self.network.manifest.input
         codes: Terms = {name: pixels.to(torch.int64)}
-        terms: dict[Mode, Terms] = {mode: {name: pixels.double()} for mode in Mode}
+        terms: Traces = {mode: {name: pixels.double()} for mode in Mode}
         for layer in self.layers:
             codes[layer.output] = self.model.run_layer(layer, codes)
             own = self.operators.run(layer, terms[Mode.FLOAT], Mode.INTEGER)
@@ -197,20 +211,20 @@ class _Localisation:
                 )  # fmt: skip
                 found.add_codes(codes[layer.output], codes.get(layer.output + OUTLIERS))
             for unread in self.model.last_use.get(layer.name, ()):
-                for tensors in (codes, terms[Mode.FLOAT], terms[Mode.PAPER]):
+                for tensors in (codes, terms[Mode.PAPER]):
                     tensors.pop(unread, None)
                 codes.pop(unread + OUTLIERS, None)
         logits = self.network.manifest.logits
         assert torch.equal(terms[Mode.INTEGER][logits], codes[logits].double()), "the units left integer mode"
         self._logits("paper", terms[Mode.PAPER])
-        return terms[Mode.INTEGER]
+        return terms
 
-    def _with(self, unit: Unit, mode: Mode, integer: Terms) -> Terms:
-        """Tensors with one unit in another mode; what runs before it is as it was."""
+    def _with(self, unit: Unit, mode: Mode, others: Mode, before: Terms) -> Terms:
+        """Tensors with one unit in a mode of its own; what runs before it is as it was."""
         first = next(index for index, layer in enumerate(self.layers) if layer.name in unit.layers)
-        tensors = dict(integer)
+        tensors = dict(before)
         for layer in self.layers[first:]:
-            chosen = mode if layer.name in unit.layers else Mode.INTEGER
+            chosen = mode if layer.name in unit.layers else others
             tensors[layer.output] = self.operators.run(layer, tensors, chosen)
             for unread in self.model.last_use.get(layer.name, ()):
                 del tensors[unread]

@@ -118,6 +118,7 @@ def _report(network: Network, model: Model, images: ImageSource, found: Any, sec
             UnitRow(
                 unit=row.unit.name,
                 layers=row.unit.layers,
+                alone=_figures(row.alone),
                 as_float=_figures(row.as_float),
                 as_paper=_figures(row.as_paper),
             )

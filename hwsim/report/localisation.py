@@ -1,8 +1,8 @@
 """Where accuracy goes: what ``hwsim localise`` found, as data, JSON and CSV.
 
-A unit (an operator in all blocks, or one layer) is run as float, and as in paper mode, while all others stay integer.
-The unit that costs most is the one whose change leaves the least KL to the float network: KL falls before a class
-comes back.
+A unit (an operator in all blocks, or one layer) is run as integer alone in the float network; and as float, and as in
+paper mode, in the integer network. The unit that costs most is the one that alone moves the float network furthest, by
+the KL of its predictions: KL rises before a class changes.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ class UnitRow:
 
     unit: str
     layers: tuple[str, ...]
+    alone: ModeFigures
+    """The float network with this unit integer."""
     as_float: ModeFigures
+    """The integer network with this unit float."""
     as_paper: ModeFigures
 
     @property
@@ -108,17 +111,14 @@ class Localisation:
 
     @property
     def costliest(self) -> UnitRow:
-        """Operator that gives back most as float."""
-        return min(self.kinds, key=lambda row: row.as_float.kl)
+        """Operator that costs the float network most."""
+        return max(self.kinds, key=lambda row: row.alone.kl)
 
     @property
     def costliest_layer(self) -> UnitRow | None:
-        """Layer among those of the costliest operator that gives back most as float; None where it is the only one."""
-        return min(
-            (row for row in self.singles if row.layers[0] in self.costliest.layers),
-            key=lambda row: row.as_float.kl,
-            default=None,
-        )
+        """Layer that costs most of those of the costliest operator; None where it is the only one."""
+        of_it = (row for row in self.singles if row.layers[0] in self.costliest.layers)
+        return max(of_it, key=lambda row: row.alone.kl, default=None)
 
     @property
     def furthest_from_paper(self) -> UnitRow:
@@ -173,26 +173,25 @@ class Localisation:
 def verdicts(found: Localisation) -> list[str]:
     """What the figures say, a sentence each: the costliest unit, the gap between the modes, where classes flip."""
     integer, paper = found.modes["integer"], found.modes["paper"]
-    said = [_float_verdict(found, integer), _paper_verdict(found, integer, paper)]
+    said = [_float_verdict(found), _paper_verdict(found, integer, paper)]
     if integer.changed:
         places = ", ".join(f"{name} {count}" for name, count in found.flips.items() if count)
         said.append(f"Of {integer.changed} images whose class is not float's, it flips at: {places}.")
     return said
 
 
-def _float_verdict(found: Localisation, integer: ModeFigures) -> str:
+def _float_verdict(found: Localisation) -> str:
     row, layer = found.costliest, found.costliest_layer
+    where = "" if layer is None else f"; of its layers {layer.unit}: {_figures(layer.alone)}"
     share = found.share_of_float(row)
-    if share < LEAST_SHARE:
-        return f"No single unit costs much: the most that one gives back as float is {100 * share:.0f} % of the KL."
-    where = "" if layer is None or layer.unit == row.unit else f", most of all {layer.unit} ({_back(found, layer)})"
-    return f"As float, {row.unit} gives back most: {_back(found, row)}{where}."
+    back = f"As float it gives back {100 * share:.0f} % of integer mode's KL: {_figures(row.as_float)}"
+    spread = ", so the loss is spread over several units" if share < LEAST_SHARE else ""
+    return f"Integer alone in the float network, {row.unit} costs most: {_figures(row.alone)}{where}. {back}{spread}."
 
 
-def _back(found: Localisation, row: UnitRow) -> str:
-    now, then = found.modes["integer"], row.as_float
-    top1 = "" if now.top1 is None or then.top1 is None else f"top-1 {now.top1:.2f} to {then.top1:.2f} %, "
-    return f"{top1}{now.changed} to {then.changed} changed classes, {100 * found.share_of_float(row):.0f} % of the KL"
+def _figures(figures: ModeFigures) -> str:
+    known = "" if figures.top1 is None else f"top-1 {figures.top1:.2f} %, "
+    return f"{known}{figures.changed} changed, KL {figures.kl:.5f}"
 
 
 def _paper_verdict(found: Localisation, integer: ModeFigures, paper: ModeFigures) -> str:
@@ -210,7 +209,7 @@ def _paper_verdict(found: Localisation, integer: ModeFigures, paper: ModeFigures
 def _columns(prefix: str, row: UnitRow | None) -> dict[str, Any]:
     return {
         f"{prefix}_{mode}_{key.name}": None if row is None else getattr(getattr(row, mode), key.name)
-        for mode in ("as_float", "as_paper")
+        for mode in ("alone", "as_float", "as_paper")
         for key in fields(ModeFigures)
     }
 

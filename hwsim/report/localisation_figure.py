@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hwsim.report.figures import STYLE
-from hwsim.report.localisation import Localisation
+from hwsim.report.localisation import Localisation, ModeFigures
 
 PAPER, INTEGER, OWN, FLOAT = "#e08e45", "#2c6fbb", "#8a929c", "#5b8c5a"
 MOST_DB = 60.0
@@ -24,10 +24,11 @@ def localisation_figure(found: Localisation) -> Figure:
     heights = (2.9, _ROW_INCHES * rows + 0.5, 1.5)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, sum(heights)), layout="constrained")
-        by_depth, units, flips = figure.subplots(3, 1, height_ratios=heights)
-        _by_depth(by_depth, found)
-        _units(units, found)
-        _flips(flips, found)
+        top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights, squeeze=False)[:, 0]
+        left, right = middle.subplots(1, 2, sharey=True)
+        _by_depth(top.subplots(), found)
+        _units(left, right, found)
+        _flips(bottom.subplots(), found)
     return figure
 
 
@@ -52,19 +53,26 @@ def _shown(value: float) -> float:
     return min(value, MOST_DB) if not math.isnan(value) else MOST_DB
 
 
-def _units(axes: Axes, found: Localisation) -> None:
-    """Bars to the right give back, bars to the left would lose more."""
+def _units(left: Axes, right: Axes, found: Localisation) -> None:
+    """What each unit costs alone; what it gives back as float, to the left of zero where the rest is then worse."""
     names = [row.unit for row in found.units]
-    shares = [100 * found.share_of_float(row) for row in found.units]
     worst = {found.costliest.unit, getattr(found.costliest_layer, "unit", None)}
-    bars = axes.barh(names, shares, color=[INTEGER if name in worst else "#7aa6d6" for name in names])
-    labels = ["" if row.as_float.top1 is None else f"{row.as_float.top1:.2f} %" for row in found.units]
-    axes.bar_label(bars, labels, color="#555", padding=3)
-    axes.axvline(0, color="#888", linewidth=0.8)
-    axes.set_xlabel("share of integer mode's KL that the unit gives back as float, %; beside it the top-1")
-    axes.margins(x=0.12)
-    axes.invert_yaxis()
-    axes.grid(axis="x", color="#ddd")
+    colours = [INTEGER if name in worst else "#7aa6d6" for name in names]
+    alone = left.barh(names, [1000 * row.alone.kl for row in found.units], color=colours)
+    left.bar_label(alone, [_top1(row.alone) for row in found.units], color="#555", padding=3)
+    left.set_xlabel("KL / 0.001, unit integer alone; top-1 %")
+    back = right.barh(names, [100 * found.share_of_float(row) for row in found.units], color=colours)
+    right.bar_label(back, [_top1(row.as_float) for row in found.units], color="#555", padding=3)
+    right.axvline(0, color="#888", linewidth=0.8)
+    right.set_xlabel("given back as float, % of the KL; top-1 %")
+    left.invert_yaxis()
+    for axes in (left, right):
+        axes.margins(x=0.15)
+        axes.grid(axis="x", color="#ddd")
+
+
+def _top1(figures: ModeFigures) -> str:
+    return "" if figures.top1 is None else f"{figures.top1:.2f}"
 
 
 def _flips(axes: Axes, found: Localisation) -> None:

@@ -12,6 +12,7 @@ from hwsim.report.localisation_figure import localisation_figure
 from hwsim.report.localisation_terminal import describe, layer_cells, milli, top1, unit_cells
 
 UNIT_COLUMNS = (
+    *("alone: top-1 %", "changed", "KL / 0.001"),
     "as float: top-1 %",
     "changed",
     "KL / 0.001",
@@ -24,14 +25,16 @@ LAYER_COLUMNS = ("format", "paper dB", "integer dB", "own dB", "worst channel: d
 DEFINITIONS = {
     "unit": "An operator with its weights, its arithmetic and the format of its result, in every block (blocks.*) or "
     "in one. The grid on which a table is read (scores, pre-activation) belongs to the table's unit: softmax, GELU.",
+    "alone": "The float network with this one unit integer. At few bits the errors of all units together are so large "
+    "that one less says little; alone each is seen. Units are ranked by the KL of this column.",
     "as float": "The unit computes in float with the float network's weights from the dequantised codes of the units "
     "before it, and passes its result on unrounded; every other unit stays integer, and what reads the result "
     "multiplies, adds and rounds it as if it were a code. The network is run so, not estimated.",
     "as in paper": "The unit is as in paper mode: the float operator with dequantised weights, its result the value of "
     "the nearest code. Parameters are those of the integer network, so no calibration runs again.",
-    "changed, KL": "Images whose class is not the float network's; mean KL(p_float || p) in units of 0.001. KL falls "
-    "before a class comes back, so units are ranked by it. A share of the KL below zero: the network would be further "
-    "from float, since errors of units also cancel.",
+    "changed, KL": "Images whose class is not the float network's; mean KL(p_float || p) in units of 0.001. KL moves "
+    "before a class changes. A share of the KL below zero: the network would be further from float, since errors of "
+    "units also cancel.",
     "SQNR": "10 log10(sum x^2 / sum (x - x')^2) of a tensor, x the float network's value, x' the dequantised code. "
     "paper, integer: all that comes before is in that mode too. own: this unit alone is integer and reads the float "
     "network's tensors. Rows that nothing reads do not count.",

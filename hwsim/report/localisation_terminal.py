@@ -50,27 +50,20 @@ def _modes(found: Localisation) -> RenderableType:
 
 
 def _units(found: Localisation) -> RenderableType:
-    headings = (
-        "float:\ntop-1 %",
-        "chan-\nged",
-        "KL /\n0.001",
-        "of the\nKL",
-        "paper:\ntop-1 %",
-        "chan-\nged",
-        "KL /\n0.001",
-    )
-    table = _table("If one unit were float, or as in paper mode, and all others integer", "unit", headings)
-    worst = found.costliest.unit, found.costliest_layer
+    changed, kl = "chan-\nged", "KL /\n0.001"
+    headings = ("alone:\ntop-1 %", kl, "float:\ntop-1 %", changed, kl, "of the\nKL", "paper:\ntop-1 %", kl)
+    table = _table("Each unit integer alone; float, or as in paper mode, among integers", "unit", headings)
     for row in found.units:
-        is_worst = row.unit == worst[0] or row is worst[1]
-        table.add_row(row.unit, *unit_cells(found, row), style="bold" if is_worst else None)
+        alone, _, alone_kl, as_float, float_changed, float_kl, share, paper, _, paper_kl = unit_cells(found, row)
+        cells = (alone, alone_kl, as_float, float_changed, float_kl, share, paper, paper_kl)
+        table.add_row(row.unit, *cells, style="bold" if row in (found.costliest, found.costliest_layer) else None)
     return table
 
 
 def unit_cells(found: Localisation, row: UnitRow) -> list[str]:
-    """Figures of a unit as text, for the columns of both reports."""
+    """Figures of a unit as text: alone, as float with its share of the KL, as in paper mode."""
     share = f"{100 * found.share_of_float(row):+.0f} %"
-    return [*_figures(row.as_float), share, *_figures(row.as_paper)]
+    return [*_figures(row.alone), *_figures(row.as_float), share, *_figures(row.as_paper)]
 
 
 def layer_cells(row: LayerRow) -> list[str]:

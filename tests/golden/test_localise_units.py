@@ -68,13 +68,17 @@ def test_the_damaged_unit_is_the_worst(name: str, tiny: Quantised, tiny_images: 
     whole = undamaged(tiny, images)
     integer = result.figures["integer"]
     assert integer.changed > whole.changed + 4
-    worst = min((row for row in result.units if row.unit.name == kind(row.unit.name)), key=lambda row: row.as_float.kl)
+    kinds = [row for row in result.units if row.unit.name == kind(row.unit.name)]
+    worst = min(kinds, key=lambda row: row.as_float.kl)
+    assert worst is max(kinds, key=lambda row: row.alone.kl)
+    assert worst.alone.changed > whole.changed + 4
     assert worst.unit.name == kind(name)
     assert worst.as_float.changed <= whole.changed + 2
     assert worst.as_float.kl < integer.kl / 4
     if name.startswith("blocks"):
-        single = min((row for row in result.units if "*" not in row.unit.name and row.unit.name.startswith("blocks")),
-                     key=lambda row: row.as_float.kl)  # fmt: skip
+        singles = [row for row in result.units if row not in kinds]
+        single = min(singles, key=lambda row: row.as_float.kl)
+        assert single is max(singles, key=lambda row: row.alone.kl)
         assert single.unit.name == name
     assert sum(result.flips.values()) == integer.changed
     first = next(place for place, count in result.flips.items() if count > integer.changed // 2)
