@@ -76,6 +76,10 @@ class AcceleratorConfig(BaseModel):
         """Reduction steps that one bank of the weight buffer holds."""
         return self.weight_buffer_bytes // (2 * self.array_columns)
 
+    def holds_steps(self, steps: int) -> bool:
+        """Whether a bank of the weight buffer holds so many reduction steps."""
+        return steps <= self.weight_steps
+
     @property
     def hash(self) -> str:
         """Sixteen hex digits that change with any key."""

@@ -67,7 +67,7 @@ def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers:
     source = load_image(plan, one.load, stage) if one.load is not None else plan.placed(layer.name, layer.input)
     rows = network.tensor(layer.input).shape[0]
     depth = source.depth
-    if depth > plan.config.weight_steps:
+    if not plan.config.holds_steps(depth):
         expected = f"at most weight_buffer_bytes = {plan.config.weight_buffer_bytes} for both banks"
         refuse(network, layer.name, f"needs {depth} steps of {plan.config.array_columns} weights in a bank", expected)
     tiles = _column_tiles(plan, one, readers.heads)

@@ -3,8 +3,8 @@
     gates  = sum over parts (constant + each * driver)       area = gates + memory bits * NAND2 gates a bit
     memory = both buffers + the small memories, whose sizes are those of the Verilog
 
-``hwsim area`` synthesises a configuration, in minutes; this takes microseconds, for thousands of them. A key that
-changes the units themselves (a width, a queue's depth) has no estimate where it differs from what was synthesised.
+``hwsim area`` synthesises a configuration, in minutes; this takes microseconds, for thousands of them. A width changes
+the units themselves, so there is no estimate where one differs from what was synthesised.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ DRIVERS: Mapping[str, Callable[[AcceleratorConfig], int]] = {
     "layernorm_lanes": lambda config: config.layernorm_lanes,
     "bank_bytes": lambda config: config.activation_banks * config.word_bytes,
     "word_bytes": lambda config: config.word_bytes,
+    "beat_bytes": lambda config: config.beat_bytes,
+    "queue_depth": lambda config: config.queue_depth,
 }
 """Number that a part's gates grow with; ``bank_bytes`` is what the activation buffer's ports choose between."""
 SYNTHESISED = {
-    "pe_style": "shift", "mantissa_bits": 9, "weight_bits": 8, "term_shift_bits": 4, "accumulator_bits": 32,
-    "multiplier_bits": 16, "multiplier_shift_bits": 6, "queue_depth": 4, "dma_outstanding": 8, "burst_beats": 64,
-    "dram_bits_per_cycle": 64,
+    "mantissa_bits": 9, "weight_bits": 8, "term_shift_bits": 4, "accumulator_bits": 32, "multiplier_bits": 16,
+    "multiplier_shift_bits": 6,
 }  # fmt: skip
 """Keys that change the units themselves, at the values that were synthesised."""
 SMALL_MEMORIES_BITS = 9216 + 16384 + 25600 + 67584
@@ -63,9 +64,14 @@ def estimate_area(config: AcceleratorConfig) -> AreaEstimate:
     bits = memory_bits(config)
     gates = None
     if not unknown:
-        gates = sum(unit["constant"] + unit["each"] * DRIVERS[unit["driver"]](config) for unit in table["units"])
-    area = None if gates is None else gates + bits * table["memory_bit_nand2"]
+        gates = sum(_gates(unit, config) for unit in table["units"])
+    area = None if gates is None else gates + bits * memory_bit_nand2()
     return AreaEstimate(gates_nand2=gates, memory_bits=bits, area_nand2=area, unknown=unknown)
+
+
+def _gates(unit: dict[str, Any], config: AcceleratorConfig) -> float:
+    each = unit.get(config.pe_style, unit["each"])
+    return float(unit["constant"] + each * DRIVERS[unit["driver"]](config))
 
 
 def memory_bits(config: AcceleratorConfig) -> int:
@@ -80,10 +86,15 @@ def memory_bits(config: AcceleratorConfig) -> int:
     return buffers + parameters + tables + program + rows + outliers + SMALL_MEMORIES_BITS
 
 
-def checked() -> list[dict[str, Any]]:
-    """Configurations that were synthesised: ``preset``, ``overrides``, ``gates_nand2``, ``memory_bits``."""
-    found: list[dict[str, Any]] = _table()["checked"]
+def fitted() -> list[dict[str, Any]]:
+    """What was synthesised for the numbers: ``preset``, ``overrides``, ``gates_nand2``, ``memory_bits``."""
+    found: list[dict[str, Any]] = _table()["fitted"]
     return found
+
+
+def memory_bit_nand2() -> float:
+    """NAND2 gates that a bit of a memory macro is taken for."""
+    return float(_table()["memory_bit_nand2"])
 
 
 @cache

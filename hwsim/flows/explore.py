@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.config import build_config, load_preset
-from hwsim.cost.area_estimate import SYNTHESISED, checked, estimate_area
+from hwsim.cost.area_estimate import SYNTHESISED, estimate_area, fitted, memory_bit_nand2
 from hwsim.cost.energy_table import load_energy_table
 from hwsim.errors import HwsimError
 from hwsim.flows.compare_options import by_model, split_list
@@ -255,9 +255,8 @@ def _without_estimate(values: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _area_remark() -> str:
-    pairs = [(one, estimate_area(load_preset(one["preset"], one["overrides"]))) for one in checked()]
-    worst = max(abs(found.gates_nand2 / one["gates_nand2"] - 1) for one, found in pairs if found.gates_nand2)
+    synthesised = " and ".join(" ".join([one["preset"], *one["overrides"]]) for one in fitted())
     return (
-        f"Area is an estimate: units times gates of each, within {100 * worst:.2f} % of synthesis on "
-        f"{len(pairs)} configurations (hwsim area synthesises one); a bit of memory is taken for 0.564 NAND2 gates."
+        f"Area is an estimate: units times the gates of each, a straight line through what was synthesised for "
+        f"{synthesised} (hwsim area synthesises one point); a bit of memory counts as {memory_bit_nand2()} NAND2 gates."
     )
