@@ -1,4 +1,4 @@
-"""Picture of an exploration: latency against energy, the area as colour; Pareto points ringed and joined."""
+"""Picture of an exploration: latency against energy, the area as colour; Pareto points ringed."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ def exploration_figure(found: Exploration, network: str) -> Figure | None:
         axes.set_xlabel(f"ms an image ({found.preset})")
         axes.set_ylabel("µJ an image" if energy else "area, kNAND2 (estimate)")
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
         axes.grid(color="#e4e7eb", which="both")
         axes.legend(frameon=False)
     return figure

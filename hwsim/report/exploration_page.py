@@ -7,11 +7,12 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from hwsim.report.exploration import Exploration
+from hwsim.report.exploration import Exploration, Point
 from hwsim.report.exploration_figure import exploration_figure
-from hwsim.report.exploration_terminal import COLUMNS, describe, texts
+from hwsim.report.exploration_terminal import COLUMNS, describe, kilo, texts
 from hwsim.report.figures import svg
 
+PARTS = ("gates", "memory kB")
 DEFINITIONS = {
     "cycles, ms": "Of one image: the schedule of the compiled program, as hwsim run counts it; ms at its clock.",
     "µJ": "Of an image, the mean over the images named above: action counts times the energy table, as hwsim run.",
@@ -31,7 +32,7 @@ def render_exploration(found: Exploration) -> str:
         found=found,
         description=describe(found),
         networks=[_network(found, name) for name in found.networks],
-        columns=[name.replace("\n", " ") for name in (*found.keys, *COLUMNS)],
+        columns=[name.replace("\n", " ") for name in (*found.keys, *COLUMNS, *PARTS)],
         definitions=DEFINITIONS,
     )
 
@@ -40,7 +41,7 @@ def _network(found: Exploration, name: str) -> dict[str, Any]:
     figure = exploration_figure(found, name)
     rows = [
         {
-            "cells": texts(found, point) if point.figures is not None else list(map(str, point.settings.values())),
+            "cells": _cells(found, point),
             "failure": point.failure,
             "pareto": point.pareto,
         }
@@ -48,3 +49,10 @@ def _network(found: Exploration, name: str) -> dict[str, Any]:
         if point.network == name
     ]
     return {"name": name, "figure": None if figure is None else svg(figure), "rows": rows}
+
+
+def _cells(found: Exploration, point: Point) -> list[str]:
+    if point.figures is None:
+        return list(map(str, point.settings.values()))
+    figures = point.figures
+    return [*texts(found, point), kilo(figures.gates_nand2), f"{figures.memory_bits / 8192:,.0f}"]

@@ -6,16 +6,20 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from hwsim.report.exploration import Exploration, Point
 from hwsim.report.words import microjoules
 
 SHOWN_MAX = 40
-COLUMNS = ("cycles", "ms", "µJ", "area", "gates", "memory\nkB", "top-1\n%")
+WIDTH_MAX = 1000
+"""A table is never cut: a narrow terminal wraps its lines."""
+COLUMNS = ("cycles", "ms", "µJ", "area", "top-1\n%")
 LEGEND = (
     "*: Pareto, no other point of the network is at most as slow, as hungry and as large. ms and µJ of an image; area "
-    "and gates in kNAND2 (estimate), area with memories. Top-1 of the network's integers, which no key here changes."
+    "with memories in kNAND2 (estimate). Top-1 of the network's integers, which no key here changes. "
+    "Whether a clock can be reached is not asked, and a faster one costs nothing here."
 )
 
 
@@ -32,7 +36,11 @@ def print_exploration(found: Exploration, console: Console, *, every_point: bool
         if point.figures is not None:
             head = [escape(point.network)] if len(found.networks) > 1 else []
             table.add_row(*head, *texts(found, point), "*" if point.pareto else "")
+    wide = Measurement.get(console, console.options.update(max_width=WIDTH_MAX), table).maximum
+    given = console.width
+    console.width = max(given, wide)
     console.print(table)
+    console.width = given
     console.print(LEGEND, style="dim", markup=False, highlight=False)
     for line in (describe(found), *found.remarks):
         console.print(line, style="dim", markup=False, highlight=False)
@@ -83,8 +91,6 @@ def texts(found: Exploration, point: Point) -> list[str]:
         f"{figures.latency_ms:.4g}",
         "-" if figures.energy_uj is None else microjoules(figures.energy_uj),
         kilo(figures.area_nand2),
-        kilo(figures.gates_nand2),
-        f"{figures.memory_bits / 8192:,.0f}",
         "-" if point.top1 is None else f"{point.top1:.2f}",
     ]
 
