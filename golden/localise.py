@@ -115,8 +115,8 @@ def units(network: Network) -> tuple[list[Unit], list[Unit]]:
     for layer in network.layers:
         if not isinstance(layer, Im2col):
             kinds[kind(layer.name)].append(layer.name)
-    singles = [Unit(name=name, layers=(name,)) for kind, names in kinds.items() if "*" in kind for name in names]
-    return [Unit(name=kind, layers=tuple(names)) for kind, names in kinds.items()], singles
+    singles = [Unit(name=name, layers=(name,)) for of, names in kinds.items() if "*" in of for name in names]
+    return [Unit(name=of, layers=tuple(names)) for of, names in kinds.items()], singles
 
 
 def kind(layer: str) -> str:

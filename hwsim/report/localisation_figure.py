@@ -38,14 +38,14 @@ def _by_depth(axes: Axes, found: Localisation) -> None:
     series = (
         ("own", OWN, ".", [row.sqnr_own_db for row in found.layers]),
         ("paper mode", PAPER, "-", [row.sqnr_paper_db for row in found.layers]),
-        ("integer mode", INTEGER, "-", [row.sqnr_integer_db for row in found.layers]),
+        ("integer mode", INTEGER, "--", [row.sqnr_integer_db for row in found.layers]),
     )
     for label, colour, style, values in series:
-        axes.plot(depth, [_shown(value) for value in values], style, color=colour, label=label, linewidth=1.2)
+        axes.plot(depth, [_shown(value) for value in values], style, color=colour, label=label, linewidth=1.4)
     starts = [index for index, row in enumerate(found.layers) if row.layer.endswith(".norm1")]
     axes.set_xticks(starts, [found.layers[index].layer.rpartition(".")[0] for index in starts], rotation=30, ha="right")
     axes.set_ylabel("SQNR, dB")
-    axes.legend(frameon=False, ncols=3, loc="lower left")
+    axes.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
     axes.grid(color="#e4e7eb")
 
 
