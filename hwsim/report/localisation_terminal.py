@@ -50,12 +50,12 @@ def _modes(found: Localisation) -> RenderableType:
 
 
 def _units(found: Localisation) -> RenderableType:
-    changed, kl = "chan-\nged", "KL /\n0.001"
-    headings = ("alone:\ntop-1 %", kl, "float:\ntop-1 %", changed, kl, "of the\nKL", "paper:\ntop-1 %", kl)
+    kl = "KL /\n0.001"
+    headings = ("alone:\ntop-1 %", kl, "float:\ntop-1 %", kl, "of the\nKL", "paper:\ntop-1 %", kl)
     table = _table("Each unit integer alone; float, or as in paper mode, among integers", "unit", headings)
     for row in found.units:
-        alone, _, alone_kl, as_float, float_changed, float_kl, share, paper, _, paper_kl = unit_cells(found, row)
-        cells = (alone, alone_kl, as_float, float_changed, float_kl, share, paper, paper_kl)
+        alone, _, alone_kl, as_float, _, float_kl, share, paper, _, paper_kl = unit_cells(found, row)
+        cells = (alone, alone_kl, as_float, float_kl, share, paper, paper_kl)
         table.add_row(row.unit, *cells, style="bold" if row in (found.costliest, found.costliest_layer) else None)
     return table
 
@@ -81,7 +81,7 @@ def _layers(found: Localisation, every_layer: bool) -> RenderableType:
     for row in rows:
         format_, *others = layer_cells(row)
         table.add_row(row.layer, format_.split()[-1], *others)
-    table.caption = "paper, int.: all before in that mode too; own: this unit integer on float inputs"
+    table.caption = "paper, int.: all before in that mode too; own: this unit alone is integer"
     table.caption_justify = "left"
     return table
 
