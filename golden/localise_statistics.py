@@ -120,9 +120,7 @@ def rows_read(network: Network) -> dict[str, int]:
         match layer:
             case Im2col():
                 continue
-            case LayerNorm():
-                wanted = {layer.input: min(rows, layer.tokens)}
-            case Linear() | Softmax() | Table():
+            case LayerNorm() | Linear() | Softmax() | Table():
                 wanted = {layer.input: rows}
             case AttentionScores():
                 wanted = {layer.input: shapes[layer.input][-2]}  # every row of k meets every row of q
