@@ -33,7 +33,9 @@ VERSIONS = ("hwsim", "numpy", "numba")
 BATCH_MAX = 64
 BATCHES_A_WORKER = 4
 """At least so many, so that no worker idles at the end."""
-CHEAP_KEYS = frozenset(("freq_mhz", "energy_table", "pe_style", "queue_depth", "dma_outstanding", "weight_buffer_bytes"))
+CHEAP_KEYS = frozenset(
+    ("freq_mhz", "energy_table", "pe_style", "queue_depth", "dma_outstanding", "weight_buffer_bytes")
+)
 """Keys that change no program; points that differ in these only go to one worker, which compiles once."""
 
 
