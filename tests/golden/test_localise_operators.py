@@ -21,6 +21,8 @@ from golden.quantizers.codebook import CodebookQuantiser
 from golden.quantizers.uniform import UniformQuantiser
 from golden.vit import Vit, forward
 from hwsim.errors import HwsimError
+from hwsim.formats import Uniform
+from hwsim.network import Network
 
 METHODS = {"tsptq": 8, "adfq": 4, "dopq": 4, "fqvit": 8}
 """Between them every format: V-2SF, O-2SF, rows with outliers, logarithms, codebooks, folded LayerNorms."""
@@ -177,3 +179,11 @@ def test_codes_of_a_quantiser_are_those_of_the_network(quantised: Quantised) -> 
     table = torch.from_numpy(network.arrays["blocks.0.mlp.gelu.table"].astype(np.int64))
     different = (gelu.quantize(torch.nn.functional.gelu(y)).long() != table).sum()
     assert different <= (2 if isinstance(gelu, CodebookQuantiser) else 0)
+
+
+def test_a_probability_of_zero_is_no_end(tiny: Quantised) -> None:
+    name, manifest = "blocks.0.attn.softmax", tiny.network.manifest
+    spec = manifest.tensors[name].model_copy(update={"format": Uniform(bits=4, signed=False)})
+    changed = manifest.model_copy(update={"tensors": {**manifest.tensors, name: spec}})
+    codes = torch.tensor([[0, 15, 3]])
+    assert saturated(Network(changed, tiny.network.arrays), name, codes, 1).tolist() == [[False, True, False]]
