@@ -13,14 +13,11 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor
 
-from golden.data import fashion_mnist
+from golden.data import fashion_mnist, save_images
 from golden.figures import figures_table
 from golden.from_timm import FASHION_MNIST_VIT, load_model
 from golden.method import method_config
@@ -52,22 +49,14 @@ def make_zoo(weights: Path, folder: Path, seed: int, console: Console) -> Measur
     log = Path(f"{weights}.log.jsonl")
     if log.exists():
         shutil.copyfile(log, folder / FASHION_MNIST_VIT / "training.jsonl")
-    _save_images(folder / "fashion_mnist" / "calib.npz", images=calibration[..., 0])
-    _save_images(
+    save_images(folder / "fashion_mnist" / "calib.npz", images=calibration[..., 0])
+    save_images(
         folder / "fashion_mnist" / "test.npz",
         images=images[:SHIPPED_IMAGES],
         labels=labels[:SHIPPED_IMAGES],
         top1_float=measured.top1_float[:SHIPPED_IMAGES],
     )
     return measured
-
-
-def _save_images(path: Path, **arrays: Tensor) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".partial.npz")
-    pixels: dict[str, Any] = {key: value.numpy().astype(np.uint8) for key, value in arrays.items()}
-    np.savez_compressed(beside, **pixels)
-    beside.replace(path)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import hwsim
+from golden import data as golden_data
 from golden.from_timm import FASHION_MNIST_VIT, load_model
 from golden.integer import IntegerModel
 from golden.vit import forward
@@ -27,6 +28,17 @@ def test_float_model_gives_the_stored_predictions() -> None:
         classes = torch.cat([forward(vit, images[i : i + 100]).argmax(1) for i in range(0, len(images), 100)])
     assert len(stored) == 1000
     assert (classes.numpy() == stored).all()
+
+
+def test_a_packed_split_begins_with_the_shipped_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "new" / "all.npz"
+    monkeypatch.setattr("sys.argv", ["golden.data", "test", str(out)])
+    golden_data.main()
+    with np.load(out) as packed, np.load(ZOO / "fashion_mnist" / "test.npz") as shipped:
+        assert packed["images"].shape == (10_000, 28, 28)
+        for name in ("images", "labels"):
+            assert (packed[name][:1000] == shipped[name]).all()
+    assert [path.name for path in out.parent.iterdir()] == ["all.npz"]
 
 
 def test_integer_mode_keeps_the_float_accuracy_on_the_shipped_images() -> None:
