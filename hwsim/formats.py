@@ -75,7 +75,8 @@ class RowUniform(_Format):
     """A uniform code whose scale and zero point are those of its row, and outliers of 16 bits beside the codes.
 
     Arrays of the network, for tensor X of T rows: ``X.zero_points`` (int16[T]), ``X.multipliers`` (uint16[T], scale of
-    the row over the largest one, Q1.15) and ``X.encode_multipliers`` (uint16[T]). An inlier is the term
+    the row over the largest one, Q1.15) and ``X.encode_multipliers`` (uint16[T]); or P numbers each, P a divisor of T,
+    where row t has what row t mod P has. An inlier is the term
     ``(code - z_t) << exponent``, an outlier the terms ``high << 8`` and ``low``, on the grid of the row's scale
     times ``2**-exponent``.
     """

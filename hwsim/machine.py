@@ -26,10 +26,13 @@ from hwsim.network import (
     Im2col,
     LayerNorm,
     Linear,
+    Rearrange,
     Residual,
     Softmax,
     Table,
+    TokenMean,
 )
+from hwsim.rearrange import row_index
 from hwsim.units.decoder_codebook import decode_codebook
 from hwsim.units.decoder_log import decode_log
 from hwsim.units.decoder_two_scale import decode_two_scale
@@ -85,10 +88,12 @@ class Machine:
         self._style = program.config.pe_style
         self._operators: dict[type, Callable[[Any, _Image], Array]] = {
             Im2col: self._im2col,
+            Rearrange: self._rearrange,
             Linear: self._linear,
             AttentionScores: self._attention_scores,
             Softmax: self._softmax,
             AttentionValues: self._attention_values,
+            TokenMean: self._token_mean,
             Table: self._table,
             Residual: self._residual,
             LayerNorm: self._layernorm,
@@ -169,13 +174,17 @@ class Machine:
         class_row = self._uniform(name).zero_point if layer.class_token else None
         return im2col(cast("NDArray[np.uint8]", image.tensors[name]), layer.patch, class_row)
 
+    def _rearrange(self, layer: Rearrange, image: _Image) -> Array:
+        source = image.tensors[layer.input]
+        return source[row_index(layer)].reshape(self.network.tensor(layer.output).shape)
+
     def _linear(self, layer: Linear, image: _Image) -> Array:
         if layer.input in image.rows:
             return self._linear_of_rows(layer, image)
         rows = self._decoded(layer.name, layer.input, image.tensors[layer.input], image)
         acc = multiply(rows, self._array(layer.name, "weight"), self._style)
         bias, mult, shift = (self._array(layer.name, name) for name in ("bias", "mult", "shift"))
-        return requantize(acc, bias, mult, shift, self._uniform(layer.output))
+        return requantize(acc, bias, mult, shift, self._result(layer.output))
 
     def _linear_of_rows(self, layer: Linear, image: _Image) -> Array:
         """Inliers in ``depth`` steps, then the two limbs of each channel with an outlier."""
@@ -191,7 +200,7 @@ class Machine:
         acc = multiply(Terms(mantissa, shift), columns, self._style)
         self._count_rows(layer.name, rows, inliers, fmt.exponent, image)
         bias, mult, column_shift = (self._array(layer.name, name) for name in ("bias", "mult", "shift"))
-        return requantize(acc, bias, mult, column_shift, self._uniform(layer.output), arrays.multipliers)
+        return requantize(acc, bias, mult, column_shift, self._result(layer.output), arrays.multipliers)
 
     def _count_rows(
         self, product: str, rows: RowCodes, inliers: NDArray[np.int16], exponent: int, image: _Image
@@ -208,17 +217,22 @@ class Machine:
                 _count_operands(taken, np.full(taken.size, shift, np.uint8), counts)
 
     def _attention_scores(self, layer: AttentionScores, image: _Image) -> Array:
-        q, k, _ = _heads(image.tensors[layer.input], layer.heads)
+        q, k, _ = _heads(image.tensors[layer.input], layer.heads, layer.windows)
         mult, shift = self._array(layer.name, "mult"), self._array(layer.name, "shift")
         fmt = self._uniform(layer.output)
         out = np.empty(self.network.tensor(layer.output).shape, storage_dtype(fmt))
         columns = out.shape[2]
         no_bias = np.zeros(columns, np.int32)
-        for head in range(layer.heads):
-            rows = self._decoded(layer.name, layer.input, q[head], image)
-            acc = multiply(rows, k[head], self._style)
+        for index in range(len(out)):
+            window, head = divmod(index, layer.heads)
+            rows = self._decoded(layer.name, layer.input, q[index], image)
+            acc = multiply(rows, k[index], self._style)
             same = np.full(columns, mult[head]), np.full(columns, shift[head])
-            out[head] = requantize(acc, no_bias, *same, fmt)
+            out[index] = requantize(acc, no_bias, *same, fmt)
+            if layer.biased:
+                kind = self._array(layer.name, "kind")[window]
+                constant = self._array(layer.name, "bias")[kind, head]
+                out[index] = add_encode(constant, out[index], 0, np.zeros(columns, np.uint8), fmt)
         return out
 
     def _softmax(self, layer: Softmax, image: _Image) -> Array:
@@ -239,18 +253,27 @@ class Machine:
         return encode_uniform(probabilities, self._uniform(tensor))
 
     def _attention_values(self, layer: AttentionValues, image: _Image) -> Array:
-        _, _, v = _heads(image.tensors[layer.values], layer.heads)
+        _, _, v = _heads(image.tensors[layer.values], layer.heads, layer.windows)
         fmt = self._uniform(layer.output)
         out = np.empty(self.network.tensor(layer.output).shape, storage_dtype(fmt))
-        width = v.shape[2]
+        tokens, width = v.shape[1:]
         no_bias = np.zeros(width, np.int32)
-        for head in range(layer.heads):
-            rows = self._decoded(layer.name, layer.probabilities, image.tensors[layer.probabilities][head], image)
-            acc = multiply(rows, np.ascontiguousarray(v[head].T), self._style)
+        for index in range(len(v)):
+            window, head = divmod(index, layer.heads)
+            rows = self._decoded(layer.name, layer.probabilities, image.tensors[layer.probabilities][index], image)
+            acc = multiply(rows, np.ascontiguousarray(v[index].T), self._style)
             mine = slice(head * width, (head + 1) * width)
             mult, shift = self._array(layer.name, "mult")[mine], self._array(layer.name, "shift")[mine]
-            out[:, mine] = requantize(acc, no_bias, mult, shift, fmt)
+            out[window * tokens : (window + 1) * tokens, mine] = requantize(acc, no_bias, mult, shift, fmt)
         return out
+
+    def _token_mean(self, layer: TokenMean, image: _Image) -> Array:
+        codes = image.tensors[layer.input]
+        ones = Terms(np.ones((1, len(codes)), np.int16), np.zeros((1, len(codes)), np.uint8))
+        acc = multiply(ones, np.ascontiguousarray(codes.T), self._style)
+        image.counts[layer.name] = np.array([0, len(codes), 0])
+        mult, shift = self._array(layer.name, "mult"), self._array(layer.name, "shift")
+        return requantize(acc, np.zeros(codes.shape[1], np.int32), mult, shift, self._uniform(layer.output))
 
     def _table(self, layer: Table, image: _Image) -> Array:
         return lookup(image.tensors[layer.input], self._uniform(layer.input), self._array(layer.name, "table"))
@@ -308,17 +331,22 @@ class Machine:
         assert isinstance(fmt, Uniform), f"{tensor}: the network check lets only a uniform format here"
         return fmt
 
+    def _result(self, tensor: str) -> Uniform:
+        """Range and zero point of a linear layer's output; the shifts of channels are in the multipliers."""
+        fmt = self.network.tensor(tensor).format
+        return Uniform(bits=fmt.bits, signed=True) if isinstance(fmt, ChannelScaled) else self._uniform(tensor)
+
     def _rows(self, tensor: str) -> RowUniform:
         fmt = self.network.tensor(tensor).format
         assert isinstance(fmt, RowUniform), f"{tensor}: only a row encoder makes rows with scales"
         return fmt
 
 
-def _heads(qkv: Array, heads: int) -> NDArray[np.int8]:
-    """Split [T, 3 * heads * width] into contiguous q, k, v: int8[3, heads, T, width]."""
-    tokens, width = qkv.shape
-    parts = qkv.reshape(tokens, 3, heads, width // (3 * heads)).transpose(1, 2, 0, 3)
-    return np.ascontiguousarray(parts, np.int8)
+def _heads(qkv: Array, heads: int, windows: int) -> NDArray[np.int8]:
+    """Split [T, 3 * heads * width] into contiguous q, k, v: int8[3, windows * heads, T / windows, width]."""
+    tokens, width = qkv.shape[0] // windows, qkv.shape[1] // (3 * heads)
+    parts = qkv.reshape(windows, tokens, 3, heads, width).transpose(2, 0, 3, 1, 4)
+    return np.ascontiguousarray(parts.reshape(3, windows * heads, tokens, width), np.int8)
 
 
 def _in_threads(run_one: Callable[[int], Any], count: int) -> Generator[Any, None, None]:

@@ -54,34 +54,82 @@ class Im2col(_Layer):
 
 
 class Linear(_Layer):
-    """``requantise(input @ weight.T + bias)``: weight int8[N, K], bias int32[N], mult int16[N], shift uint8[N]."""
+    """``requantise(input @ weight.T + bias)``: weight int8[N, K], bias int32[N], mult int16[N], shift uint8[N].
+
+    Its output may begin a residual stream: a channel's shift is then in the multipliers.
+    """
 
     op: Literal["linear"] = "linear"
     input: str
 
 
+class Rearrange(_Layer):
+    """Rows in another order or side by side, a pure move of codes: output row r holds the input rows ``index[r]``.
+
+    The rows are the tokens of a grid. ``window``: image order to window order, after the grid was moved up and left
+    by ``shift``, cyclically; ``unwindow``: back; ``merge``: each square of ``size`` = 2 neighbours side by side,
+    down before right. ``hwsim.rearrange.row_index`` is the index. Shifts of channels move along.
+    """
+
+    op: Literal["rearrange"] = "rearrange"
+    input: str
+    kind: Literal["window", "unwindow", "merge"]
+    height: int = Field(ge=1)
+    """Rows of the grid"""
+    width: int = Field(ge=1)
+    """Columns of the grid"""
+    size: int = Field(ge=1)
+    """Side of a window"""
+    shift: int = Field(default=0, ge=0)
+
+
 class AttentionScores(_Layer):
-    """``requantise(q @ k.T)`` per head of a qkv tensor [T, 3 D]: mult int16[heads], shift uint8[heads]."""
+    """``requantise(q @ k.T)`` per head of a qkv tensor [T, 3 D]: mult int16[heads], shift uint8[heads].
+
+    Each of the ``windows`` that the T rows consist of, one after another, attends to itself: scores
+    [windows * heads, T / windows, T / windows], all heads of a window and then the next. With ``biased`` the array
+    ``<name>.bias`` (int16[kinds, heads, T / windows, T / windows]) is added, whose kind for each window is in
+    ``<name>.kind`` (uint8[windows]); the sum saturates at 16 bits.
+    """
 
     op: Literal["attention_scores"] = "attention_scores"
     input: str
     heads: int = Field(ge=1)
+    windows: int = Field(default=1, ge=1)
+    biased: bool = False
 
 
 class Softmax(_Layer):
-    """Base-2 softmax of each row of scores [heads, T, T], encoded; uses the array ``exp2_table``, uint32[256]."""
+    """Base-2 softmax of each row of scores [heads of all windows, T, T], encoded; uses the array ``exp2_table``.
+
+    ``exp2_table`` is uint32[256].
+    """
 
     op: Literal["softmax"] = "softmax"
     input: str
 
 
 class AttentionValues(_Layer):
-    """``requantise(probabilities @ v)`` per head, heads side by side [T, D]: mult int16[D], shift uint8[D]."""
+    """``requantise(probabilities @ v)`` per window and head, heads side by side [T, D]: mult int16[D], shift uint8[D].
+
+    Windows as in ``AttentionScores``.
+    """
 
     op: Literal["attention_values"] = "attention_values"
     probabilities: str
     values: str
     heads: int = Field(ge=1)
+    windows: int = Field(default=1, ge=1)
+
+
+class TokenMean(_Layer):
+    """``requantise(sum over the rows)`` of signed codes [T, D], one row [1, D]: mult int16[D], shift uint8[D].
+
+    A product whose row operand is a row of T ones and whose column operand are the codes, as v is in the context's.
+    """
+
+    op: Literal["token_mean"] = "token_mean"
+    input: str
 
 
 class Table(_Layer):
@@ -121,7 +169,9 @@ class LayerNorm(_Layer):
     threshold: int | None = Field(default=None, ge=0, lt=1 << 16)
 
 
-Layer = Im2col | Linear | AttentionScores | Softmax | AttentionValues | Table | Residual | LayerNorm
+Layer = (
+    Im2col | Rearrange | Linear | AttentionScores | Softmax | AttentionValues | TokenMean | Table | Residual | LayerNorm
+)
 
 
 class Preprocess(_Model):
@@ -208,11 +258,14 @@ class Network:
         return np.zeros(self.tensor(tensor).shape[-1], np.uint8)
 
     def row_arrays(self, tensor: str) -> RowArrays:
-        """Zero points and multipliers of the rows of a ``RowUniform`` tensor."""
-        arrays = self.arrays
-        return RowArrays(
-            arrays[f"{tensor}.zero_points"], arrays[f"{tensor}.multipliers"], arrays[f"{tensor}.encode_multipliers"]
-        )
+        """Zero points and multipliers of the rows of a ``RowUniform`` tensor, T of each; the arrays may repeat."""
+        rows = self.tensor(tensor).shape[0]
+        found = (self.arrays[f"{tensor}.{name}"] for name in RowArrays._fields)
+        return RowArrays(*(np.tile(array, rows // len(array)) for array in found))
+
+    def row_period(self, tensor: str) -> int:
+        """After how many rows a ``RowUniform`` tensor's zero points and multipliers repeat."""
+        return len(self.arrays[f"{tensor}.zero_points"])
 
     def maker(self, tensor: str) -> Layer:
         """Layer whose output a tensor is."""

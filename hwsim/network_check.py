@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hwsim.errors import HwsimError
-from hwsim.formats import ChannelScaled, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, Codebook, Logarithmic, RowUniform, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -24,20 +22,17 @@ from hwsim.network import (
     LayerNorm,
     Linear,
     Network,
+    Rearrange,
     Residual,
     Softmax,
     Table,
-    TensorSpec,
+    TokenMean,
 )
+from hwsim.network_rules import MULT_MAX, SHIFT_MAX, Rules, is_signed, stream_kind
 
-MULT_MAX = (1 << 15) - 1
-SHIFT_MAX = 47
-CHANNEL_SHIFT_MAX = 7
 ROW_SHIFT_MAX = 55
 """With row scales, whose sums have eight guard bits more."""
 ROW_MULTIPLIER_ONE = 1 << 15
-STREAM_BITS = range(11, 17)
-"""Of a residual stream with one scale."""
 EXP2_TABLE = "exp2_table"
 CHANNELS_OF_MODE = {"L": 1, "RGB": 3}
 
@@ -64,23 +59,19 @@ def layer_inputs(layer: Layer, network_input: str) -> list[str]:
     return [layer.input]
 
 
-class _Check:
-    def __init__(self, network: Network, source: Path) -> None:
-        self.network = network
-        self.manifest = network.manifest
-        self.source = source
-        self.used: set[str] = set()
-
+class _Check(Rules):
     def run(self) -> None:
         self._tensors()
         self._input()
         self._order()
         rules: dict[type, Callable[[Any], None]] = {
             Im2col: self._im2col,
+            Rearrange: self._rearrange,
             Linear: self._linear,
             AttentionScores: self._attention_scores,
             Softmax: self._softmax,
             AttentionValues: self._attention_values,
+            TokenMean: self._token_mean,
             Table: self._table,
             Residual: self._residual,
             LayerNorm: self._layernorm,
@@ -130,7 +121,7 @@ class _Check:
     def _logits(self) -> None:
         name = self.manifest.logits
         self._shape("logits", name, (1, len(self.manifest.classes)))
-        if not _is_signed(self.network.tensor(name).format, 16):
+        if not is_signed(self.network.tensor(name).format, 16):
             self._format("logits", name, "uniform, 16 bits, signed, zero point 0")
 
     def _no_array_left_over(self) -> None:
@@ -149,6 +140,30 @@ class _Check:
         if self.network.tensor(layer.output).format != self.network.tensor(self.manifest.input).format:
             self._format(where, layer.output, "the format of the input")
 
+    def _rearrange(self, layer: Rearrange) -> None:
+        where = f"layer {layer.name}"
+        tokens, channels = self._matrix(where, layer.input)
+        side = f"a side that divides a grid of {layer.height} x {layer.width}"
+        if layer.height % layer.size or layer.width % layer.size or (layer.kind == "merge" and layer.size != 2):
+            self._fail(f"{where}: size", f"is {layer.size}", "2 to merge" if layer.kind == "merge" else side)
+        if layer.shift >= layer.size or (layer.kind == "merge" and layer.shift):
+            self._fail(f"{where}: shift", f"is {layer.shift}", "less than size, and 0 to merge")
+        if tokens != layer.height * layer.width:
+            expected = f"a row for each token of a grid of {layer.height} x {layer.width}"
+            self._fail(f"{where}: input {layer.input}", f"has {tokens} rows", expected)
+        beside = 4 if layer.kind == "merge" else 1
+        self._shape(where, layer.output, (tokens // beside, channels * beside))
+        old, new = (self.network.tensor(name) for name in (layer.input, layer.output))
+        if isinstance(old.format, RowUniform):
+            self._format(where, layer.input, "any but row_uniform, whose rows keep their places")
+        if (new.format, new.scale) != (old.format, old.scale):
+            self._fail(f"{where}: tensor {layer.output}", "has another format or scale", f"those of {layer.input}")
+        if isinstance(new.format, ChannelScaled):
+            self._stream(where, layer.output)
+            if (self.network.shifts(layer.output) != np.tile(self.network.shifts(layer.input), beside)).any():
+                expected = f"those of {layer.input}, as its channels move"
+                self._fail(f"{where}: array {layer.output}.shifts", "has other shifts", expected)
+
     def _linear(self, layer: Linear) -> None:
         where = f"layer {layer.name}"
         rows, depth = self._matrix(where, layer.input)
@@ -159,15 +174,28 @@ class _Check:
         self._array(where, f"{layer.name}.bias", np.int32, (columns,))
         rows_scaled = isinstance(self.network.tensor(layer.input).format, RowUniform)
         self._multipliers(layer, columns, ROW_SHIFT_MAX if rows_scaled else SHIFT_MAX)
-        self._uniform(where, layer.output)
+        if isinstance(self.network.tensor(layer.output).format, ChannelScaled):
+            self._stream(where, layer.output)
+        else:
+            self._uniform(where, layer.output)
 
     def _attention_scores(self, layer: AttentionScores) -> None:
         where = f"layer {layer.name}"
         tokens, _ = self._qkv(where, layer.input, layer.heads)
-        self._shape(where, layer.output, (layer.heads, tokens, tokens))
+        tokens = self._window(where, tokens, layer.windows)
+        self._shape(where, layer.output, (layer.windows * layer.heads, tokens, tokens))
         self._multipliers(layer, layer.heads)
-        if not _is_signed(self.network.tensor(layer.output).format, 16):
+        if layer.biased:
+            self._bias(where, layer, tokens)
+        if not is_signed(self.network.tensor(layer.output).format, 16):
             self._format(where, layer.output, "uniform, 16 bits, signed, zero point 0")
+
+    def _bias(self, where: str, layer: AttentionScores, tokens: int) -> None:
+        found = self.network.arrays.get(f"{layer.name}.bias")
+        kinds = 1 if found is None or found.ndim == 0 else len(found)
+        self._array(where, f"{layer.name}.bias", np.int16, (kinds, layer.heads, tokens, tokens))
+        self._array(where, f"{layer.name}.kind", np.uint8, (layer.windows,))
+        self._values(where, f"{layer.name}.kind", 0, kinds - 1)
 
     def _softmax(self, layer: Softmax) -> None:
         where = f"layer {layer.name}"
@@ -176,7 +204,7 @@ class _Check:
             self._fail(
                 f"{where}: input {layer.input}", f"has shape {list(scores.shape)}", "a shape [heads, rows, scores]"
             )
-        if not _is_signed(scores.format, 16):
+        if not is_signed(scores.format, 16):
             self._format(where, layer.input, "uniform, 16 bits, signed, zero point 0")
         self._shape(where, layer.output, scores.shape)
         self._probabilities(where, layer.output)
@@ -185,10 +213,27 @@ class _Check:
 
     def _attention_values(self, layer: AttentionValues) -> None:
         where = f"layer {layer.name}"
-        tokens, channels = self._qkv(where, layer.values, layer.heads)
-        self._shape(where, layer.probabilities, (layer.heads, tokens, tokens))
+        rows, channels = self._qkv(where, layer.values, layer.heads)
+        tokens = self._window(where, rows, layer.windows)
+        self._shape(where, layer.probabilities, (layer.windows * layer.heads, tokens, tokens))
         self._probabilities(where, layer.probabilities)
-        self._shape(where, layer.output, (tokens, channels))
+        self._shape(where, layer.output, (rows, channels))
+        self._multipliers(layer, channels)
+        self._uniform(where, layer.output)
+
+    def _window(self, where: str, tokens: int, windows: int) -> int:
+        """Tokens of one window."""
+        if tokens % windows:
+            self._fail(f"{where}: windows", f"is {windows}", f"a number that divides {tokens} tokens")
+        return tokens // windows
+
+    def _token_mean(self, layer: TokenMean) -> None:
+        where = f"layer {layer.name}"
+        _, channels = self._matrix(where, layer.input)
+        fmt = self.network.tensor(layer.input).format
+        if not is_signed(fmt, None) or fmt.bits > 8:
+            self._format(where, layer.input, "uniform, at most 8 bits, signed, zero point 0")
+        self._shape(where, layer.output, (1, channels))
         self._multipliers(layer, channels)
         self._uniform(where, layer.output)
 
@@ -212,15 +257,18 @@ class _Check:
     def _residual(self, layer: Residual) -> None:
         where = f"layer {layer.name}"
         shape = self._matrix(where, layer.branch)
-        if not _is_signed(self.network.tensor(layer.branch).format, 16):
+        if not is_signed(self.network.tensor(layer.branch).format, 16):
             self._format(where, layer.branch, "uniform, 16 bits, signed, zero point 0")
         self._shape(where, layer.output, shape)
-        self._stream(where, layer.output)
         if layer.skip is None:
             self._array(where, f"{layer.name}.constant", np.int16, shape)
         else:
             self._shape(where, layer.skip, shape)
             self._stream(where, layer.skip)
+            kind = stream_kind(self.network.tensor(layer.skip).format)
+            if stream_kind(self.network.tensor(layer.output).format) != kind:
+                self._format(where, layer.output, f"{kind}, like {layer.skip}, in the whole residual stream")
+        self._stream(where, layer.output)
         if isinstance(self.network.tensor(layer.output).format, Uniform):
             self._added_only(where, layer)
 
@@ -263,127 +311,12 @@ class _Check:
         if fmt.outliers != (layer.threshold is not None):
             expected = f"a threshold, as {name} has outliers" if fmt.outliers else f"none, as {name} has no outliers"
             self._fail(f"{where}: threshold", f"is {layer.threshold}", expected)
-        rows = (layer.tokens,)
+        zero_points = self.network.arrays.get(f"{name}.zero_points")
+        period = 0 if zero_points is None else zero_points.size
+        rows = (period if period and layer.tokens % period == 0 else layer.tokens,)
         self._array(where, f"{name}.zero_points", np.int16, rows)
         self._values(where, f"{name}.zero_points", fmt.minimum, fmt.maximum)
         self._array(where, f"{name}.multipliers", np.uint16, rows)
         self._values(where, f"{name}.multipliers", 0, ROW_MULTIPLIER_ONE)
         self._array(where, f"{name}.encode_multipliers", np.uint16, rows)
         self._values(where, f"{name}.encode_multipliers", 0, MULT_MAX)
-
-    # Shapes, formats and arrays
-
-    def _qkv(self, where: str, name: str, heads: int) -> tuple[int, int]:
-        tokens, width = self._matrix(where, name)
-        if width % (3 * heads):
-            expected = f"a shape [tokens, 3 * channels] whose channels split into {heads} heads"
-            self._fail(f"{where}: input {name}", f"has shape {[tokens, width]}", expected)
-        fmt = self.network.tensor(name).format
-        if not _is_signed(fmt, None) or fmt.bits > 8:
-            self._format(where, name, "uniform, at most 8 bits, signed, zero point 0")
-        return tokens, width // 3
-
-    def _row_operand(self, where: str, name: str) -> None:
-        fmt = self.network.tensor(name).format
-        if isinstance(fmt, ChannelScaled) or (isinstance(fmt, Uniform) and fmt.bits > 15):
-            self._format(where, name, "two_scale, logarithmic, codebook, row_uniform, or uniform of at most 15 bits")
-
-    def _probabilities(self, where: str, name: str) -> None:
-        fmt = self.network.tensor(name).format
-        fits_uniform = isinstance(fmt, Uniform) and fmt.bits <= 8 and not fmt.signed and fmt.zero_point == 0
-        fits_two_scale = isinstance(fmt, TwoScale) and not fmt.small_signed and fmt.payload_bits + fmt.exponent <= 16
-        fits_codebook = isinstance(fmt, Codebook) and fmt.thresholds and fmt.mantissas[0] >= 0  # sorted: all are
-        if not (fits_uniform or fits_two_scale or fits_codebook or isinstance(fmt, Logarithmic)):
-            expected = (
-                "two_scale, not small_signed, with bits - 1 + exponent at most 16, or uniform, at most 8 bits,"
-                " unsigned, zero point 0, or logarithmic, or codebook with thresholds and without negative mantissas"
-            )
-            self._format(where, name, expected)
-
-    def _stream(self, where: str, name: str) -> None:
-        spec = self.network.tensor(name)
-        first = self._first_stream()
-        if first is not None and _stream_kind(spec.format) != _stream_kind(first[1]) and _stream_kind(first[1]):
-            self._format(where, name, f"{_stream_kind(first[1])}, like {first[0]}, in the whole residual stream")
-        if not _stream_kind(spec.format):
-            bits = f"{STREAM_BITS[0]} to {STREAM_BITS[-1]} bits"
-            self._format(where, name, f"channel_scaled, or uniform, {bits}, signed, zero point 0")
-        if isinstance(spec.format, Uniform):
-            return
-        self._array(where, f"{name}.shifts", np.uint8, spec.shape[-1:])
-        self._values(where, f"{name}.shifts", 0, CHANNEL_SHIFT_MAX)
-
-    def _first_stream(self) -> tuple[str, Format] | None:
-        """First tensor of the residual stream and its format."""
-        names = (layer.output for layer in self.manifest.layers if isinstance(layer, Residual))
-        return next(((name, self.network.tensor(name).format) for name in names), None)
-
-    def _uniform(self, where: str, name: str) -> Uniform:
-        fmt = self.network.tensor(name).format
-        if not isinstance(fmt, Uniform):
-            self._format(where, name, "uniform")
-        return fmt
-
-    def _multipliers(self, layer: Layer, count: int, shift_max: int = SHIFT_MAX) -> None:
-        where = f"layer {layer.name}"
-        self._array(where, f"{layer.name}.mult", np.int16, (count,))
-        self._values(where, f"{layer.name}.mult", 0, MULT_MAX)
-        self._array(where, f"{layer.name}.shift", np.uint8, (count,))
-        self._values(where, f"{layer.name}.shift", 0, shift_max)
-
-    def _tensor(self, where: str, name: str) -> TensorSpec:
-        if name not in self.manifest.tensors:
-            self._fail(f"{where}: tensor {name}", "is not in tensors", "an entry with its shape, format and scale")
-        return self.manifest.tensors[name]
-
-    def _matrix(self, where: str, name: str) -> tuple[int, int]:
-        shape = self.network.tensor(name).shape
-        if len(shape) != 2:
-            self._fail(f"{where}: tensor {name}", f"has shape {list(shape)}", "a shape of two dimensions")
-        return shape[0], shape[1]
-
-    def _shape(self, where: str, name: str, expected: tuple[int, ...]) -> None:
-        shape = self.network.tensor(name).shape
-        if shape != expected:
-            self._fail(f"{where}: tensor {name}", f"has shape {list(shape)}", str(list(expected)))
-
-    def _format(self, where: str, name: str, expected: str) -> NoReturn:
-        self._fail(f"{where}: tensor {name}", f"has format {_describe(self.network.tensor(name).format)}", expected)
-
-    def _array(self, where: str, name: str, dtype: type[np.integer[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
-        wanted = f"{np.dtype(dtype)}{list(shape)}"
-        array = self.network.arrays.get(name)
-        if array is None:
-            self._fail(f"{where}: array {name}", "is missing from the arrays file", wanted)
-        if array.dtype != dtype or array.shape != shape:
-            self._fail(f"{where}: array {name}", f"is {array.dtype}{list(array.shape)}", wanted)
-        self.used.add(name)
-        return array
-
-    def _values(self, where: str, name: str, lo: int, hi: int) -> None:
-        array = self.network.arrays[name]
-        wrong = (array < lo) | (array > hi)
-        if wrong.any():
-            index = np.unravel_index(int(wrong.argmax()), array.shape)
-            value = f"is {array[index]} at index {[int(i) for i in index]}"
-            self._fail(f"{where}: array {name}", value, f"values in {lo}..{hi}")
-
-    def _fail(self, where: str, found: str, expected: str) -> NoReturn:
-        raise HwsimError(f"{self.source}: {where} {found}, expected {expected}")
-
-
-def _is_signed(fmt: Format, bits: int | None) -> bool:
-    """Whether a format is uniform, signed, with zero point 0 and, where given, of so many bits."""
-    return isinstance(fmt, Uniform) and fmt.signed and fmt.zero_point == 0 and (bits is None or fmt.bits == bits)
-
-
-def _stream_kind(fmt: Format) -> str:
-    """Which kind of residual stream a format is; empty where it is none."""
-    if isinstance(fmt, ChannelScaled):
-        return "channel_scaled"
-    return f"uniform, {fmt.bits} bits, signed" if _is_signed(fmt, None) and fmt.bits in STREAM_BITS else ""
-
-
-def _describe(fmt: Format) -> str:
-    said = {key: f"of {len(value)}" if isinstance(value, tuple) else value for key, value in fmt.model_dump().items()}
-    return ", ".join(f"{key} {value}" for key, value in said.items())

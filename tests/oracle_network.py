@@ -12,9 +12,11 @@ from hwsim.network import (
     LayerNorm,
     Linear,
     Network,
+    Rearrange,
     Residual,
     Softmax,
     Table,
+    TokenMean,
 )
 from tests import oracle
 
@@ -49,6 +51,27 @@ def _im2col(network: Network, layer: Im2col, tensors: dict[str, Nested]) -> Nest
     return oracle.im2col(tensors[network.manifest.input], layer.patch, fmt.zero_point if layer.class_token else None)
 
 
+def _rearrange(network: Network, layer: Rearrange, tensors: dict[str, Nested]) -> Nested:
+    """A grid of rows, walked through in the order of the output."""
+    rows = tensors[layer.input]
+    if layer.kind == "merge":
+        corners = [(y, x) for y in range(0, layer.height, 2) for x in range(0, layer.width, 2)]
+        beside = [(0, 0), (1, 0), (0, 1), (1, 1)]
+        return [
+            [code for down, right in beside for code in rows[(y + down) * layer.width + x + right]] for y, x in corners
+        ]
+    order = [
+        (y + layer.shift) % layer.height * layer.width + (x + layer.shift) % layer.width
+        for top in range(0, layer.height, layer.size)
+        for left in range(0, layer.width, layer.size)
+        for y in range(top, top + layer.size)
+        for x in range(left, left + layer.size)
+    ]
+    if layer.kind == "window":
+        return [rows[row] for row in order]
+    return [rows[order.index(row)] for row in range(len(rows))]
+
+
 def _linear(network: Network, layer: Linear, tensors: dict[str, Nested]) -> Nested:
     if isinstance(network.tensor(layer.input).format, RowUniform):
         return _linear_of_rows(network, layer, tensors)
@@ -62,11 +85,11 @@ def _linear_of_rows(network: Network, layer: Linear, tensors: dict[str, Nested])
     name, arrays = layer.input, network.arrays
     fmt, out = network.tensor(name).format, network.tensor(layer.output).format
     assert isinstance(fmt, RowUniform)
-    assert isinstance(out, Uniform)
+    assert isinstance(out, Uniform | ChannelScaled)
     bias, mult, shift, weight = (_list(network, layer.name, key) for key in ("bias", "mult", "shift", "weight"))
     result = []
     for t, codes in enumerate(tensors[name]):
-        zero, scale = arrays[f"{name}.zero_points"].tolist()[t], arrays[f"{name}.multipliers"].tolist()[t]
+        zero, scale = (int(arrays[f"{name}.{key}"][_row(network, name, t)]) for key in ("zero_points", "multipliers"))
         terms = [
             oracle.row_terms(q, high, low, zero, fmt.exponent)
             for q, (high, low, _) in zip(codes, tensors[name + OUTLIERS][t], strict=True)
@@ -75,21 +98,52 @@ def _linear_of_rows(network: Network, layer: Linear, tensors: dict[str, Nested])
         acc = [sum(parts) for parts in zip(*sums, strict=True)]
         columns = zip(acc, bias, mult, shift, strict=True)
         lo, hi = oracle.code_range(out)
-        result.append([oracle.requantize_row(a, b, m, s, scale, out.zero_point, lo, hi) for a, b, m, s in columns])
+        result.append([oracle.requantize_row(a, b, m, s, scale, _zero_point(out), lo, hi) for a, b, m, s in columns])
     return result
 
 
+def _row(network: Network, name: str, t: int) -> int:
+    """Place of row t in the arrays of a tensor with scales of rows, which may repeat."""
+    return t % len(network.arrays[f"{name}.zero_points"])
+
+
+def _zero_point(fmt: Format) -> int:
+    """Zero point of a linear layer's result; a residual stream has none."""
+    return fmt.zero_point if isinstance(fmt, Uniform) else 0
+
+
 def _attention_scores(network: Network, layer: AttentionScores, tensors: dict[str, Nested]) -> Nested:
-    q, k, _ = _split(tensors[layer.input])
     fmt = network.tensor(layer.input).format
     out = []
-    for head in range(layer.heads):
-        mine = _head(q, head, layer.heads), _head(k, head, layer.heads)
-        acc = oracle.gemm(_decode(mine[0], fmt), mine[1])
-        tokens = len(acc)
-        mult, shift = (_list(network, layer.name, name)[head] for name in ("mult", "shift"))
-        out.append(_each(network, layer, acc, [0] * tokens, [mult] * tokens, [shift] * tokens))
+    for window, qkv in enumerate(_windows(tensors[layer.input], layer.windows)):
+        q, k, _ = _split(qkv)
+        for head in range(layer.heads):
+            mine = _head(q, head, layer.heads), _head(k, head, layer.heads)
+            acc = oracle.gemm(_decode(mine[0], fmt), mine[1])
+            tokens = len(acc)
+            mult, shift = (_list(network, layer.name, name)[head] for name in ("mult", "shift"))
+            scores = _each(network, layer, acc, [0] * tokens, [mult] * tokens, [shift] * tokens)
+            out.append(_biased(network, layer, scores, window, head))
     return out
+
+
+def _windows(rows: Nested, count: int) -> list[Nested]:
+    """The rows of each window."""
+    tokens = len(rows) // count
+    return [rows[window * tokens : (window + 1) * tokens] for window in range(count)]
+
+
+def _biased(network: Network, layer: AttentionScores, scores: Nested, window: int, head: int) -> Nested:
+    """Position bias and mask added as the drain adds a constant."""
+    if not layer.biased:
+        return scores
+    kind = _list(network, layer.name, "kind")[window]
+    bias = _list(network, layer.name, "bias")[kind][head]
+    bounds = -(2**15), 2**15 - 1
+    return [
+        [oracle.residual_add(b, s, 0, 0, *bounds) for b, s in zip(*rows, strict=True)]
+        for rows in zip(bias, scores, strict=True)
+    ]
 
 
 def _softmax(network: Network, layer: Softmax, tensors: dict[str, Nested]) -> Nested:
@@ -101,16 +155,24 @@ def _softmax(network: Network, layer: Softmax, tensors: dict[str, Nested]) -> Ne
 
 
 def _attention_values(network: Network, layer: AttentionValues, tensors: dict[str, Nested]) -> Nested:
-    _, _, v = _split(tensors[layer.values])
     fmt = network.tensor(layer.probabilities).format
-    heads = []
-    for head, probabilities in enumerate(tensors[layer.probabilities]):
-        columns = [list(column) for column in zip(*_head(v, head, layer.heads), strict=True)]
-        width = len(columns)
-        acc = oracle.gemm(_decode(probabilities, fmt), columns)
-        mine = slice(head * width, (head + 1) * width)
-        heads.append(_requantise(network, layer, acc, [0] * width, mine))
-    return [[code for part in token for code in part] for token in zip(*heads, strict=True)]
+    context = []
+    for window, qkv in enumerate(_windows(tensors[layer.values], layer.windows)):
+        _, _, v = _split(qkv)
+        heads = []
+        for head in range(layer.heads):
+            columns = [list(column) for column in zip(*_head(v, head, layer.heads), strict=True)]
+            width = len(columns)
+            acc = oracle.gemm(_decode(tensors[layer.probabilities][window * layer.heads + head], fmt), columns)
+            mine = slice(head * width, (head + 1) * width)
+            heads.append(_requantise(network, layer, acc, [0] * width, mine))
+        context += [[code for part in token for code in part] for token in zip(*heads, strict=True)]
+    return context
+
+
+def _token_mean(network: Network, layer: TokenMean, tensors: dict[str, Nested]) -> Nested:
+    total = [sum(column) for column in zip(*tensors[layer.input], strict=True)]
+    return _requantise(network, layer, [total], [0] * len(total), slice(None))
 
 
 def _table(network: Network, layer: Table, tensors: dict[str, Nested]) -> Nested:
@@ -163,7 +225,8 @@ def _layernorm(network: Network, layer: LayerNorm, tensors: dict[str, Nested]) -
     codes, tensors[layer.output + OUTLIERS] = [], []
     for t, row in enumerate(rows):
         zero, scale = (
-            int(network.arrays[f"{layer.output}.{name}"][t]) for name in ("zero_points", "encode_multipliers")
+            int(network.arrays[f"{layer.output}.{name}"][_row(network, layer.output, t)])
+            for name in ("zero_points", "encode_multipliers")
         )
         how = layer.encode_shift, out.exponent, layer.threshold, *oracle.code_range(out)
         values = oracle.layernorm_values(row, *affine, -(2**15), 2**15 - 1)
@@ -175,10 +238,12 @@ def _layernorm(network: Network, layer: LayerNorm, tensors: dict[str, Nested]) -
 
 OPERATORS: dict[type, Any] = {
     Im2col: _im2col,
+    Rearrange: _rearrange,
     Linear: _linear,
     AttentionScores: _attention_scores,
     Softmax: _softmax,
     AttentionValues: _attention_values,
+    TokenMean: _token_mean,
     Table: _table,
     Residual: _residual,
     LayerNorm: _layernorm,
@@ -192,11 +257,11 @@ def _requantise(network: Network, layer: Any, acc: Nested, bias: list[int], colu
 
 def _each(network: Network, layer: Any, acc: Nested, bias: list[int], mult: list[int], shift: list[int]) -> Nested:
     fmt = network.tensor(layer.output).format
-    assert isinstance(fmt, Uniform)
+    assert isinstance(fmt, Uniform | ChannelScaled)
     lo, hi = oracle.code_range(fmt)
     columns = list(zip(bias, mult, shift, strict=True))
     return [
-        [oracle.requantize(a, b, m, s, fmt.zero_point, lo, hi) for a, (b, m, s) in zip(row, columns, strict=True)]
+        [oracle.requantize(a, b, m, s, _zero_point(fmt), lo, hi) for a, (b, m, s) in zip(row, columns, strict=True)]
         for row in acc
     ]
 

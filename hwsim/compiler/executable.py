@@ -19,7 +19,7 @@ from hwsim.compiler.operations import Operation
 from hwsim.compiler.plan import Options, Plan
 from hwsim.compiler.proof import accumulator_bounds
 from hwsim.compiler.schedule import schedule
-from hwsim.compiler.support import check_config
+from hwsim.compiler.support import check_config, check_operators
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.isa import Instruction
@@ -157,6 +157,7 @@ def compile_passes(network: Network, passes: list[Pass], config: AcceleratorConf
     HwsimError
         If a layer has no instruction, or the activations do not fit.
     """
+    check_operators(network)
     plan, operations = _plan_that_fits(network, passes, config, trace)
     order = Ordering(operations, config.buffer_words // config.activation_banks).run()
     return _executable(plan, operations, order)

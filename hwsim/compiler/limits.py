@@ -49,6 +49,8 @@ def plane_bits(network: Network, name: str) -> int:
 
 def _row_operand(network: Network, layer: Product, config: AcceleratorConfig) -> None:
     name = row_operand(layer)
+    if name is None:
+        return
     low, high, used = operand_range(network, name)
     if not _fits(low, high, config.mantissa_bits):
         _refuse(
@@ -62,10 +64,10 @@ def _row_operand(network: Network, layer: Product, config: AcceleratorConfig) ->
         )  # fmt: skip
     if config.pe_style == "two_accumulator" and len(set(used) - {0}) > 1:
         _refuse(network, layer.name, f"reads {name}, which shifts by {used}", "one nonzero shift for two_accumulator")
-    rows, fmt = network.tensor(name).shape[-2], network.tensor(name).format
+    fmt = network.tensor(name).format
     if isinstance(fmt, RowUniform) and fmt.outliers and config.pe_style == "two_accumulator":
         _refuse(network, layer.name, f"reads {name}, which has outliers", "none for two_accumulator")
-    if isinstance(fmt, RowUniform) and rows > ROWS_MAX:
+    if isinstance(fmt, RowUniform) and (rows := network.row_period(name)) > ROWS_MAX:
         _refuse(network, layer.name, f"reads {name}, which has {rows} rows with scales", f"at most {ROWS_MAX}")
 
 

@@ -23,7 +23,7 @@ from hwsim.compiler.support import (
     requantizer_fields,
 )
 from hwsim.isa import COLUMN_SOURCES
-from hwsim.network import Im2col, Linear, Residual
+from hwsim.network import Im2col, Linear, Rearrange, Residual
 from hwsim.units.timing import drain_cycles, layernorm_cycles
 
 FIRST_TILES = 2
@@ -64,6 +64,7 @@ def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers:
     """
     layer, network, norm = one.main, plan.network, readers.norm
     assert isinstance(layer, Linear)
+    assert not isinstance(one.load, Rearrange), "the check of operators refuses it"
     source = load_image(plan, one.load, stage) if one.load is not None else plan.placed(layer.name, layer.input)
     rows = network.tensor(layer.input).shape[0]
     depth = source.depth

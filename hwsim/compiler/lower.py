@@ -1,7 +1,7 @@
 """Lowering: groups the layers of a network into passes through the array, the softmax unit and the LayerNorm unit.
 
-A table or a residual adder belongs to the drain of the product whose result it takes, and im2col to the DMA that loads
-the rows of the product after it; neither runs alone.
+A table or a residual adder belongs to the drain of the product whose result it takes; im2col and a rearrangement of
+rows belong to the DMA that loads the rows of the product or LayerNorm after it; none runs alone.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from hwsim.network import (
     LayerNorm,
     Linear,
     Network,
+    Rearrange,
     Residual,
     Softmax,
     Table,
+    TokenMean,
 )
 from hwsim.network_check import layer_inputs
 
-Product = Linear | AttentionScores | AttentionValues
+Product = Linear | AttentionScores | AttentionValues | TokenMean
+Load = Im2col | Rearrange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,7 @@ class Pass:
     """Layers of one pass: what loads its rows, what the unit performs, what its drain does."""
 
     main: Product | Softmax | LayerNorm
-    load: Im2col | None = None
+    load: Load | None = None
     drain: Table | Residual | None = None
 
     @property
@@ -62,19 +65,20 @@ def lower(network: Network) -> list[Pass]:
     ------
     HwsimError
         If a layer has no unit to run in: a table or a residual adder that does not directly follow a product whose
-        result nothing else reads, or an im2col that no product follows.
+        result nothing else reads, or an im2col or a rearrangement that is not followed by what alone reads it.
     """
     readers = _reader_counts(network)
     rest = deque(network.layers)
     passes: list[Pass] = []
     while rest:
         first = rest.popleft()
-        load = first if isinstance(first, Im2col) else None
+        load = first if isinstance(first, Load) else None
         main = rest.popleft() if load is not None and rest else first
-        if load is not None and not (
-            isinstance(main, Linear) and main.input == load.output and readers[load.output] == 1
-        ):
-            _refuse(network, load, "must be followed by the linear layer that alone reads it")
+        reads_rows = isinstance(main, Linear) or (isinstance(main, LayerNorm) and isinstance(load, Rearrange))
+        alone = load is not None and load.output in layer_inputs(main, "") and readers[load.output] == 1
+        if load is not None and not (reads_rows and alone):
+            beside = "" if isinstance(load, Im2col) else " or LayerNorm"
+            _refuse(network, load, f"must be followed by the linear layer{beside} that alone reads it")
         if not isinstance(main, Product | Softmax | LayerNorm):
             _refuse(network, main, "must directly follow a linear layer whose output nothing else reads")
         drain = _drain(main, rest[0]) if rest and readers[main.output] == 1 else None
@@ -90,15 +94,21 @@ def gemm_of(network: Network, layer: Product) -> Gemm:
         rows, depth = network.tensor(layer.input).shape
         columns = network.tensor(layer.output).shape[1]
         return Gemm(rows=rows, columns=columns, depth=depth, copies=1, column_operand="weights")
+    if isinstance(layer, TokenMean):
+        tokens, width = network.tensor(layer.input).shape
+        return Gemm(rows=1, columns=width, depth=tokens, copies=1, column_operand="activations")
     qkv = layer.input if isinstance(layer, AttentionScores) else layer.values
-    tokens, width = network.tensor(qkv).shape
-    head_width = width // (3 * layer.heads)
+    rows, width = network.tensor(qkv).shape
+    tokens, head_width = rows // layer.windows, width // (3 * layer.heads)
     columns, depth = (tokens, head_width) if isinstance(layer, AttentionScores) else (head_width, tokens)
-    return Gemm(rows=tokens, columns=columns, depth=depth, copies=layer.heads, column_operand="activations")
+    copies = layer.windows * layer.heads
+    return Gemm(rows=tokens, columns=columns, depth=depth, copies=copies, column_operand="activations")
 
 
-def row_operand(layer: Product) -> str:
-    """Tensor that the row decoders read."""
+def row_operand(layer: Product) -> str | None:
+    """Tensor that the row decoders read, or None where they read ones."""
+    if isinstance(layer, TokenMean):
+        return None
     return layer.probabilities if isinstance(layer, AttentionValues) else layer.input
 
 
@@ -106,7 +116,7 @@ def column_operand(layer: Product) -> str | None:
     """Tensor that feeds the columns, or None where the weights do."""
     if isinstance(layer, Linear):
         return None
-    return layer.input if isinstance(layer, AttentionScores) else layer.values
+    return layer.values if isinstance(layer, AttentionValues) else layer.input
 
 
 def _drain(main: Layer, follower: Layer) -> Table | Residual | None:

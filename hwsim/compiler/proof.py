@@ -3,6 +3,7 @@
     linear   bound[n] = max( sum_k max(0, max_code(term * w)), sum_k max(0, max_code(-term * w)) )
     Q.K^T    K * max|q| * max|k|
     A.V      row-sum bound of softmax and encoder, times max|v|
+    mean     T * max|code|
     proved:  bound + |bias| < 2**(accumulator_bits - 1);    V <= (D * (max y - min y))**2 / 4 + epsilon < 2**48
 
 ``term = mantissa << shift``. The linear bound adds up all positive products apart from all negative ones, so it holds
@@ -26,7 +27,7 @@ from hwsim.compiler.lower import Pass, gemm_of
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.formats import ChannelScaled, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
-from hwsim.network import AttentionScores, AttentionValues, LayerNorm, Linear, Network
+from hwsim.network import AttentionScores, AttentionValues, LayerNorm, Linear, Network, TokenMean
 
 RADICAND_BITS = 48
 PROBABILITY_ONE = 1 << 16
@@ -54,6 +55,8 @@ def accumulator_bounds(network: Network, passes: list[Pass], config: Accelerator
             bounds[layer.name] = scores_bound(network, layer)
         elif isinstance(layer, AttentionValues):
             bounds[layer.name] = values_bound(network, layer)
+        elif isinstance(layer, TokenMean):
+            bounds[layer.name] = network.tensor(layer.input).shape[0] * largest_term(network.tensor(layer.input).format)
     limit = config.accumulator_bits - 1
     for name, bound in bounds.items():
         if bound >= 1 << limit:

@@ -9,7 +9,7 @@ from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.formats import Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.isa import ENCODER_KINDS, INSTRUCTION_BYTES, OPERAND_KINDS
-from hwsim.network import Network
+from hwsim.network import AttentionScores, AttentionValues, Network, Rearrange, TokenMean
 
 CODE_BITS = 8
 LOGARITHMIC_KINDS = {"two": "log2", "sqrt_two": "log_sqrt2"}
@@ -40,6 +40,22 @@ def check_config(config: AcceleratorConfig) -> None:
             f" times {blocks}: activation_banks = {config.activation_banks} of whole blocks, {config.word_bytes} words"
             " each"
         )
+
+
+def check_operators(network: Network) -> None:
+    """Check that the program has instructions for every layer.
+
+    Raises
+    ------
+    HwsimError
+        For the first layer of a Swin that has none yet: windows, patch merging, the mean of tokens.
+    """
+    for layer in network.layers:
+        windows = isinstance(layer, AttentionScores | AttentionValues) and layer.windows > 1
+        biased = isinstance(layer, AttentionScores) and layer.biased
+        if isinstance(layer, Rearrange | TokenMean) or windows or biased:
+            found = f"is {layer.op} with windows" if windows else f"is {layer.op}"
+            refuse(network, layer.name, found, "layers of ViT and DeiT, for which the program has instructions")
 
 
 def operand_fields(network: Network, layer: str, tensor: str) -> dict[str, int]:

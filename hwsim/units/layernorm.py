@@ -7,7 +7,8 @@
     out = clamp(round_shift(n_c * G_c + B_c, t), lo, hi)
 
 ``q``: codes of at most 8 bits with a shift ``sh_c`` of 0..7 for each channel, or of at most 16 bits with one scale; D
-at most 1,024: y 16 bits, S1 26, S2 41 unsigned, V 48 unsigned (the compiler proves it), R 17, the product 44.
+at most 2,048: y 16 bits, S1 27, S2 42 unsigned, V 48 unsigned (the compiler proves it), R 17, the product 45. The
+Verilog has rows of up to 1,024 channels so far, with a bit less for both sums and the product.
 ``G`` int16, ``B`` int32, ``t`` 0..31.
 """
 
@@ -24,7 +25,7 @@ from hwsim.units.isqrt import isqrt_step
 from hwsim.units.reciprocal import FRACTION_BITS, bit_length, reciprocal_step
 from hwsim.units.round_saturate import clamp, round_shift
 
-CHANNELS_MAX = 1024
+CHANNELS_MAX = 2048
 NORMAL_FRACTION_BITS = 10
 NORMAL_MIN, NORMAL_MAX = -(1 << 15), (1 << 15) - 1
 

@@ -73,8 +73,10 @@ def test_wide_rows_equal_the_oracle(seed: int, channels: int, reach: int, shift:
         [-32768] * 64 + [32767] * 960,  # V is 0.94 of 2**48
         [0] * 1023 + [32767],
         [-32768, -1] * 512,
+        [-32768] * 2048,
+        [-8192] * 1024 + [8191] * 1024,  # Swin-B's widest merging, in 14 bits
     ],
-    ids=["alternating", "smallest", "largest", "most", "outlier", "negative"],
+    ids=["alternating", "smallest", "largest", "most", "outlier", "negative", "smallest of merging", "merging"],
 )
 def test_widest_wide_rows_equal_the_oracle(row: list[int]) -> None:
     codes, channels = np.array([row], np.int16), len(row)
@@ -123,10 +125,10 @@ def test_error_against_float_stays_below_2_to_minus_7() -> None:
 
 
 def test_rows_longer_than_the_unit_are_refused() -> None:
-    with pytest.raises(ValueError, match="at most 1024 channels, not 1025"):
+    with pytest.raises(ValueError, match="at most 2048 channels, not 2049"):
         layernorm(
-            np.zeros((1, 1025), np.int8), np.zeros(1025, np.uint8), np.zeros(1025, np.int16),
-            np.zeros(1025, np.int32), 0, 0, OUT,
+            np.zeros((1, 2049), np.int8), np.zeros(2049, np.uint8), np.zeros(2049, np.int16),
+            np.zeros(2049, np.int32), 0, 0, OUT,
         )  # fmt: skip
 
 
