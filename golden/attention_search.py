@@ -30,7 +30,7 @@ def search_attention(name: str, observed: Observed, heads: int, config: MethodCo
     q, k, v = split_heads(observed.values["attn.qkv"], heads)
     if config.ranges == "search":
         factors = grid(config.bits, config.full_grid)
-        sampled = q[:, :, observed.rows]
+        sampled = q[:, :, observed.queries]
         q_scale, k_scale = _search_scores(sampled, k, observed.sensitivity["attn.scores"], config, factors)
         softmax, v_scale = _search_context(observed, v, config, factors)
     else:

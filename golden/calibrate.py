@@ -15,16 +15,25 @@ from torch import Tensor
 from golden.attention_search import search_attention
 from golden.finite import check_finite
 from golden.method import MethodConfig
-from golden.observe import RESIDUAL, Boundaries, Observed, even, join, observe_block, observe_boundaries
-from golden.operands import Normed, fit_gelu, fit_linear, fit_norm, fit_pre_activation, fit_weight
+from golden.observe import BATCH, RESIDUAL, Boundaries, Observed, even, join, observe_block, observe_boundaries, ones
+from golden.operands import (
+    Normed,
+    fit_alone,
+    fit_column,
+    fit_gelu,
+    fit_linear,
+    fit_norm,
+    fit_pre_activation,
+    fit_weight,
+)
 from golden.parameters import Calibrated, WeightParameters
 from golden.quantizers.base import Quantiser
 from golden.quantizers.channel_scale import ChannelScaleQuantiser
-from golden.quantizers.rows import RowQuantiser
+from golden.quantizers.rows import TABLE_ROWS, RowQuantiser
 from golden.quantizers.two_scale import TwoScaleQuantiser
-from golden.residual import calibrate_residual, calibrate_wide
+from golden.residual import WIDE_BITS, calibrate_residual, calibrate_wide, covering
 from golden.search import Target
-from golden.vit import Affine, Block, Vit, patches
+from golden.vit import Affine, Block, Merge, Vit, embed, layernorm, patches
 
 EDGE_BITS = 8
 """Width of the patch embedding, the classifier and what they read, whatever the width of the blocks."""
@@ -73,7 +82,7 @@ class _Calibration:
         self.activations: dict[str, Quantiser] = {}
         self.blocks: list[Block] = []
         self.notes: dict[str, object] = {}
-        self.stream_range = 0.0
+        self.stream_ranges: dict[str, float] = {}
 
     def run(self, report: Report) -> Calibrated:
         vit, config = self.vit, self.config
@@ -85,7 +94,7 @@ class _Calibration:
             check_finite("embed" if index == 0 else f"blocks.{index - 1}.mlp.add", x)
         self._patch_embed(boundaries)
         self._residual("embed", boundaries.stream[0], boundaries.sensitivity(0))
-        whole = ("norm1", "norm2") if config.norm == "row" else ()
+        whole = ("merge.norm", "norm1", "norm2") if config.norm == "row" else ()
         for index in range(len(vit.blocks)):
             report(f"block {index + 1} of {len(vit.blocks)}")
             observed = observe_block(vit, index, boundaries, self.tokens, self.generator, whole)
@@ -93,7 +102,7 @@ class _Calibration:
         report("classifier")
         self._classifier(boundaries)
         if config.residual == "wide":
-            self.activations |= calibrate_wide(self.stream_range, vit.width, len(vit.blocks))
+            self.activations |= calibrate_wide(self.stream_ranges, vit)
         folded = replace(vit, blocks=tuple(self.blocks))
         return Calibrated(
             vit=folded, bits=config.bits, weights=self.weights, activations=self.activations, notes=self._notes()
@@ -101,25 +110,32 @@ class _Calibration:
 
     def _block(self, index: int, observed: Observed) -> None:
         config, name, block = self.config, f"blocks.{index}", self.vit.blocks[index]
-        normed1 = self._norm(observed, "norm1", block.norm1, "attn.qkv", block.qkv)
+        merge = None if block.merge is None else self._merge(name, observed, block, block.merge)
+        normed1 = self._norm(observed, "norm1", block.norm1, "attn.qkv", block.qkv, block)
         self._keep(f"{name}.norm1", f"{name}.attn.qkv", normed1.quantiser, normed1.weight)
-        self.activations |= search_attention(name, observed, self.vit.heads, config)
+        self.activations |= search_attention(name, observed, block.heads, config)
         to_proj = self._target(observed, "attn.values", block.proj, "attn.proj")
         found = fit_linear(to_proj, observed.ranges["attn.values"], config, config.bits)
         self._keep(f"{name}.attn.values", f"{name}.attn.proj", *found)
-        normed2 = self._norm(observed, "norm2", block.norm2, "mlp.fc1", block.fc1)
+        normed2 = self._norm(observed, "norm2", block.norm2, "mlp.fc1", block.fc1, block)
         self._keep(f"{name}.norm2", f"{name}.mlp.fc1", normed2.quantiser, normed2.weight)
         self.activations[f"{name}.mlp.fc1"] = fit_pre_activation(observed)
         to_fc2 = self._target(observed, "mlp.gelu", block.fc2, "mlp.fc2")
         found = fit_gelu(to_fc2, observed.ranges["mlp.gelu"], config)
         self._keep(f"{name}.mlp.gelu", f"{name}.mlp.fc2", *found)
-        for residual in RESIDUAL:
+        for residual in (each for each in RESIDUAL if each in observed.values):
             self._residual(f"{name}.{residual}", observed.values[residual], observed.sensitivity[residual])
         self.blocks.append(
-            replace(block, norm1=normed1.norm, qkv=normed1.linear, norm2=normed2.norm, fc1=normed2.linear)
+            replace(block, norm1=normed1.norm, qkv=normed1.linear, norm2=normed2.norm, fc1=normed2.linear, merge=merge)
         )
         if config.fold != "none":
             self.notes[f"{name}.largest_ratio"] = round(max(normed1.largest_ratio, normed2.largest_ratio), 2)
+
+    def _merge(self, name: str, observed: Observed, block: Block, merge: Merge) -> Merge:
+        """Patch merging's LayerNorm and weight, as those of the other layers that read a LayerNorm."""
+        found = self._norm(observed, "merge.norm", merge.norm, "merge.reduction", merge.reduction, block)
+        self._keep(f"{name}.merge.norm", f"{name}.merge.reduction", found.quantiser, found.weight)
+        return replace(merge, norm=found.norm, reduction=found.linear)
 
     def _evened(self, observed: Observed) -> Observed:
         """All but the residual tensors, of which some tokens count nothing."""
@@ -132,14 +148,16 @@ class _Calibration:
     def _keep(self, source: str, layer: str, quantiser: Quantiser, weight: WeightParameters) -> None:
         self.activations[source], self.weights[layer] = quantiser, weight
 
-    def _norm(self, observed: Observed, norm: str, affine: Affine, layer: str, linear: Affine) -> Normed:
+    def _norm(self, observed: Observed, norm: str, affine: Affine, layer: str, linear: Affine, block: Block) -> Normed:
         values = observed.values[norm]
+        rows = observed.normed_rows if norm == "norm1" else observed.rows
         if self.config.norm == "row":
-            sampled = replace(observed, values={**observed.values, norm: values[:, observed.rows]})
+            sampled = replace(observed, values={**observed.values, norm: values[:, rows]})
         else:
             sampled = observed
         target = self._target(sampled, norm, linear, layer)
-        found = fit_norm(target, affine, linear, values, observed.rows, observed.ranges[norm], self.config)
+        period = _row_period(norm, block)
+        found = fit_norm(target, affine, linear, values, rows, observed.ranges[norm], self.config, period)
         if isinstance(found.quantiser, RowQuantiser):
             shares = self.notes.setdefault("outliers_percent", [])
             assert isinstance(shares, list)
@@ -148,6 +166,8 @@ class _Calibration:
 
     def _target(self, observed: Observed, inputs: str, linear: Affine, outputs: str) -> Target:
         sensitivity = observed.sensitivity[outputs]
+        if outputs in RESIDUAL:
+            sensitivity = sensitivity[:, observed.rows]
         if self.config.metric == "mse":
             sensitivity = torch.ones((), device=sensitivity.device).expand(sensitivity.shape)
         return Target(
@@ -165,7 +185,7 @@ class _Calibration:
     def _residual(self, name: str, x: Tensor, sensitivity: Tensor) -> None:
         """Residual tensor, both float32[B, T, D]; tokens that nothing reads do not count."""
         if self.config.residual == "wide":
-            self.stream_range = max(self.stream_range, float(x.abs().max()))
+            self.stream_ranges[name] = float(x.abs().max())
             return
         read = sensitivity.sum((0, 2)) > 0
         self.activations[name] = calibrate_residual(
@@ -177,19 +197,38 @@ class _Calibration:
         vit, images = self.vit, self.images
         mean = 255 * torch.tensor(vit.mean, device=images.device)[:, None, None]
         pixels = patches(vit, images.permute(0, 3, 1, 2).float() - mean)
-        rows = torch.randperm(vit.tokens - 1, generator=self.generator)[: self.tokens].to(images.device)
+        class_tokens = vit.tokens - pixels.shape[1]
+        rows = torch.randperm(pixels.shape[1], generator=self.generator)[: self.tokens].to(images.device)
         weight = pixel_weight(vit)
+        # behind a LayerNorm the stream's sensitivity is not that of the embedding
+        felt = boundaries.sensitivity(0) if vit.patch_norm is None else ones(boundaries.stream[0])
         target = Target(
             inputs=pixels[:, rows].flatten(0, 1),
             weight=weight,
             bias=vit.patch_embed.bias,
-            sensitivity=self._even(boundaries.sensitivity(0)[:, rows + 1]).flatten(0, 1),
+            sensitivity=self._even(felt[:, rows + class_tokens]).flatten(0, 1),
             groups=self._groups(len(weight), 1),
         )
         self.weights["patch_embed"] = fit_weight(target, target.inputs, self.config, EDGE_BITS)
+        if vit.patch_norm is not None:
+            self._patch_norm(rows)
+
+    def _patch_norm(self, rows: Tensor) -> None:
+        """The embedding before LayerNorm at 16 bits, and LayerNorm's output, from which the stream is made."""
+        parts: list[dict[str, Tensor]] = []
+        for batch in torch.split(self.images, BATCH):
+            parts.append({})
+            embed(self.vit, batch, parts[-1].setdefault)
+        largest = max(float(part["patch_embed"].abs().max()) for part in parts)
+        self.activations["patch_embed"] = covering(largest, WIDE_BITS)
+        sampled = torch.cat([part["patch_norm"][:, rows] for part in parts])
+        self.activations["patch_norm"] = fit_alone(sampled, EDGE_BITS, self.config)
 
     def _classifier(self, boundaries: Boundaries) -> None:
         x, head = boundaries.head_input, self.vit.head
+        if self.vit.class_token is None:
+            normed = layernorm(boundaries.stream[-1], self.vit.norm, self.vit.epsilon)
+            self.activations["norm"] = fit_column(normed, EDGE_BITS, self.config)
         target = Target(
             inputs=x,
             weight=head.weight,
@@ -198,7 +237,7 @@ class _Calibration:
             groups=self._groups(len(head.weight), 1),
         )
         found = fit_linear(target, (float(x.min()), float(x.max())), self.config, EDGE_BITS)
-        self._keep("norm", "head", *found)
+        self._keep(self.vit.head_input, "head", *found)
 
     def _notes(self) -> dict[str, object]:
         """Exponents and formats chosen, in the order of the blocks."""
@@ -209,3 +248,15 @@ class _Calibration:
             if isinstance(quantiser, ChannelScaleQuantiser):
                 found.setdefault("residual_shifts", []).append(int(quantiser.shifts.max()))
         return {**found, **self.notes}
+
+
+def _row_period(norm: str, block: Block) -> int | None:
+    """After how many tokens the scales of LayerNorm's rows repeat; None: never, which the row table holds.
+
+    Otherwise (our decision) a scale for each place in a window, and in the order of the image for each place in a
+    strip of the grid that is one window high.
+    """
+    windows = block.windows
+    if windows is None or windows.height * windows.width <= TABLE_ROWS:
+        return None
+    return windows.area if norm == "norm1" else windows.size * windows.width

@@ -67,6 +67,15 @@ def integer_bias(name: str, fmt: Format, weight: Tensor, bias: Tensor, unit: Ten
     return found
 
 
+def integer_score_bias(bias: Tensor, unit: float) -> NDArray[np.int16]:
+    """Bias and mask of scores in the log2 domain, saturated at 16 bits, which the mask of -100 always is.
+
+    bias : float32[kinds, heads, T, T], unit : value of one unit of the scores, in powers of two
+    """
+    steps = torch.floor(bias.double() * math.log2(math.e) / unit + 0.5)
+    return steps.clamp_(-(2**15), 2**15 - 1).numpy().astype(np.int16)
+
+
 def affine_arrays(affine: Affine, unit: float, zero_point: int) -> tuple[NDArray[np.int16], NDArray[np.int32], int]:
     """LayerNorm's G, B and the largest shift t at which both fit; unit : value of one unit of the result."""
     gamma = affine.weight.double() / (unit * 2**NORM_FRACTION_BITS)

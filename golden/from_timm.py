@@ -1,7 +1,7 @@
-"""The one file that meets timm's networks: a VisionTransformer by name becomes a plain ``Vit``.
+"""Where timm's networks come in: a VisionTransformer or SwinTransformer by name becomes a plain ``Vit``.
 
 Parts are found by the type of their module, never by its name; whatever the integer network cannot
-express (layer scale, register tokens, average pooling, ...) is refused in one sentence.
+express (layer scale, register tokens, another pooling, ...) is refused in one sentence.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import timm
 import torch
 from pydantic import ValidationError
 from timm.data import ImageNetInfo, resolve_model_data_config
 from timm.layers import Attention, Mlp, PatchEmbed
+from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import Block as TimmBlock
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 import hwsim
 from golden.data import FASHION_MNIST_MEAN, FASHION_MNIST_STD
+from golden.from_timm_swin import check_swin, to_swin
+from golden.timm_parts import affine, all_of, bias, check_parts, only
 from golden.train import build_model
 from golden.vit import Affine, Block, Vit
 from golden.weights import check_weights, draw_weights, read_weights
@@ -35,11 +38,8 @@ FASHION_MNIST_CLASSES = [
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 ]
 FASHION_MNIST_WEIGHTS = Path(hwsim.__file__).parent / "zoo" / FASHION_MNIST_VIT / "float.safetensors"
-TIMM_PREFIXES = ("deit", "vit_")
-
-
-_PASSIVE = (nn.Identity, nn.Dropout)
-Module = TypeVar("Module", bound=nn.Module)
+TIMM_PREFIXES = ("deit", "vit_", "swin_")
+VIT_PARTS = (VisionTransformer, nn.Sequential, PatchEmbed, nn.Conv2d, TimmBlock, Attention, Mlp, nn.Linear)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def create(name: str) -> nn.Module:
     Raises
     ------
     HwsimError
-        If the name is neither ``fashion_mnist_vit`` nor a ViT or DeiT of timm, or its tag is unknown.
+        If the name is neither ``fashion_mnist_vit`` nor a ViT, DeiT or Swin of timm, or its tag is unknown.
     """
     if name != FASHION_MNIST_VIT:
         _check_name(name)
@@ -149,15 +149,17 @@ def preprocessing(
 def to_vit(network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> Vit:
     """Take a timm network apart; its tensors are shared, not copied."""
     module = _accepted(network)
+    if isinstance(module, SwinTransformer):
+        return to_swin(module, mean, std)
     assert module.pos_embed is not None
     assert module.cls_token is not None
-    embed = _only(module, PatchEmbed, "the network")
-    projection = _only(embed, nn.Conv2d, "the patch embedding")
+    embed = only(module, PatchEmbed, "the network")
+    projection = only(embed, nn.Conv2d, "the patch embedding")
     blocks = {name: m for name, m in module.named_modules() if isinstance(m, TimmBlock)}
     inner = {id(m) for part in [embed, *blocks.values()] for m in part.modules()}
     outer = nn.ModuleList([m for m in module.modules() if id(m) not in inner and not list(m.children())])
-    norm = _only(outer, nn.LayerNorm, "the network outside its blocks")
-    head = _only(outer, nn.Linear, "the network outside its blocks")
+    norm = only(outer, nn.LayerNorm, "the network outside its blocks")
+    head = only(outer, nn.Linear, "the network outside its blocks")
     width = projection.out_channels
     position = module.pos_embed.detach()[0]
     return Vit(
@@ -165,79 +167,57 @@ def to_vit(network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) 
         patch_size=projection.kernel_size[0],
         mean=tuple(mean),
         std=tuple(std),
-        patch_embed=Affine(weight=projection.weight.detach().reshape(width, -1), bias=_bias(projection)),
+        patch_embed=Affine(weight=projection.weight.detach().reshape(width, -1), bias=bias(projection)),
         class_token=module.cls_token.detach()[0, 0],
         position=position,
         blocks=tuple(_block(name, block) for name, block in blocks.items()),
-        norm=_affine(norm),
-        head=_affine(head),
-        heads=_only(next(iter(blocks.values())), Attention, "a block").num_heads,
+        norm=affine(norm),
+        head=affine(head),
         epsilon=float(norm.eps),
     )
 
 
 def _block(name: str, block: TimmBlock) -> Block:
-    norm1, norm2 = _all_of(block, nn.LayerNorm, 2, name)
-    qkv, proj = _all_of(_only(block, Attention, name), nn.Linear, 2, f"{name}'s attention")
-    fc1, fc2 = _all_of(_only(block, Mlp, name), nn.Linear, 2, f"{name}'s MLP")
+    norm1, norm2 = all_of(block, nn.LayerNorm, 2, name)
+    attention = only(block, Attention, name)
+    qkv, proj = all_of(attention, nn.Linear, 2, f"{name}'s attention")
+    fc1, fc2 = all_of(only(block, Mlp, name), nn.Linear, 2, f"{name}'s MLP")
     return Block(
-        norm1=_affine(norm1),
-        qkv=_affine(qkv),
-        proj=_affine(proj),
-        norm2=_affine(norm2),
-        fc1=_affine(fc1),
-        fc2=_affine(fc2),
+        heads=attention.num_heads,
+        norm1=affine(norm1),
+        qkv=affine(qkv),
+        proj=affine(proj),
+        norm2=affine(norm2),
+        fc1=affine(fc1),
+        fc2=affine(fc2),
     )
 
 
-def _affine(module: nn.LayerNorm | nn.Linear) -> Affine:
-    return Affine(weight=module.weight.detach(), bias=_bias(module))
-
-
-def _bias(module: nn.LayerNorm | nn.Linear | nn.Conv2d) -> torch.Tensor:
-    return module.weight.new_zeros(len(module.weight)).detach() if module.bias is None else module.bias.detach()
-
-
-def _all_of(parent: nn.Module, kind: type[Module], count: int, where: str) -> list[Module]:
-    found = [m for m in parent.modules() if isinstance(m, kind)]
-    if len(found) != count:
-        raise HwsimError(f"{where} has {len(found)} {kind.__name__}, hwsim quantises networks with {count} there")
-    return found
-
-
-def _only(parent: nn.Module, kind: type[Module], where: str) -> Module:
-    return _all_of(parent, kind, 1, where)[0]
-
-
-def _accepted(module: nn.Module) -> VisionTransformer:
+def _accepted(module: nn.Module) -> VisionTransformer | SwinTransformer:
     """The network, or HwsimError for the first part that the integer network cannot express."""
+    if type(module) is SwinTransformer:
+        check_swin(module)
+        return module
     if type(module) is not VisionTransformer:
-        raise HwsimError(f"{type(module).__name__} is not timm's VisionTransformer, the only network hwsim quantises")
-    known = (VisionTransformer, nn.Sequential, PatchEmbed, nn.Conv2d, TimmBlock, Attention, Mlp, nn.Linear)
-    for name, part in module.named_modules():
-        exact_gelu = type(part) is nn.GELU and part.approximate == "none"
-        if not (isinstance(part, (*known, *_PASSIVE, nn.LayerNorm)) or exact_gelu):
-            raise HwsimError(f"{name}: hwsim has no operator for {_described(part)}")
+        raise HwsimError(
+            f"{type(module).__name__} is not timm's VisionTransformer or SwinTransformer, which hwsim quantises"
+        )
+    check_parts(module, VIT_PARTS)
     if module.cls_token is None or module.reg_token is not None or module.global_pool != "token":
         raise HwsimError("the network must classify by one class token, without register tokens or pooling")
     if module.pos_embed is None or module.no_embed_class:
         raise HwsimError("the network must add a learnt position embedding to every token")
     if module.num_classes == 0:
         raise HwsimError("head: the network has no classifier (0 classes), so it has no logits to quantise for")
-    height, width = _only(module, PatchEmbed, "the network").img_size
+    height, width = only(module, PatchEmbed, "the network").img_size
     if height != width:
         raise HwsimError(f"the network's images must be square, not {height} x {width}")
     return module
 
 
-def _described(part: nn.Module) -> str:
-    """Type of a module, with what sets it apart from one that hwsim knows."""
-    return "GELU by tanh" if isinstance(part, nn.GELU) else type(part).__name__
-
-
 def _check_name(name: str) -> None:
     if not name.startswith(TIMM_PREFIXES) or not timm.is_model(name):
-        raise HwsimError(f"model must be {FASHION_MNIST_VIT!r} or a vit_* or deit_* name of timm, not {name!r}")
+        raise HwsimError(f"model must be {FASHION_MNIST_VIT!r} or a vit_*, deit_* or swin_* name of timm, not {name!r}")
     architecture, _, tag = name.partition(".")
     known = [found.partition(".")[2] for found in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in known:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from golden import integer_ops as ops
 from golden.device import CPU
-from hwsim.formats import ChannelScaled, RowUniform
+from hwsim.formats import ChannelScaled, RowUniform, Uniform
 from hwsim.network import (
     AttentionScores,
     AttentionValues,
@@ -23,9 +23,11 @@ from hwsim.network import (
     LayerNorm,
     Linear,
     Network,
+    Rearrange,
     Residual,
     Softmax,
     Table,
+    TokenMean,
 )
 
 SATURATED = 2**15
@@ -69,6 +71,8 @@ class IntegerModel:
         match layer:
             case Im2col():
                 return self._im2col(layer, tensors[self.network.manifest.input])
+            case Rearrange():
+                return rearrange(tensors[layer.input], layer)
             case Linear():
                 return self._linear(layer, tensors)
             case AttentionScores():
@@ -78,6 +82,9 @@ class IntegerModel:
                 return ops.encode_probability(p, self.formats[layer.output])
             case AttentionValues():
                 return self._values(layer, tensors[layer.probabilities], tensors[layer.values])
+            case TokenMean():
+                total = tensors[layer.input].sum(1, keepdim=True)
+                return ops.requantise(total, *self._multipliers(layer.name), self.formats[layer.output])
             case Table():
                 lowest = self.formats[layer.input].minimum
                 return self.arrays[f"{layer.name}.table"][tensors[layer.input] - lowest]
@@ -97,25 +104,32 @@ class IntegerModel:
         name, codes = layer.input, tensors[layer.input]
         fmt = self.formats[name]
         if isinstance(fmt, RowUniform):
-            a = ops.row_terms(codes, tensors[name + OUTLIERS], self.arrays[f"{name}.zero_points"], fmt)
+            a = ops.row_terms(codes, tensors[name + OUTLIERS], self._rows(name, "zero_points"), fmt)
             acc = ops.product(a, self.arrays[f"{layer.name}.weight"].double())
-            scales, bias = self.arrays[f"{name}.multipliers"], self.arrays[f"{layer.name}.bias"]
-            return ops.requantise_rows(acc, scales, bias, *self._multipliers(layer.name), self.formats[layer.output])
+            scales, bias = self._rows(name, "multipliers"), self.arrays[f"{layer.name}.bias"]
+            return ops.requantise_rows(acc, scales, bias, *self._multipliers(layer.name), self._result(layer.output))
         a = ops.terms(codes, self.formats[layer.input])
         acc = ops.product(a, self.arrays[f"{layer.name}.weight"].double()) + self.arrays[f"{layer.name}.bias"]
-        return ops.requantise(acc, *self._multipliers(layer.name), self.formats[layer.output])
+        return ops.requantise(acc, *self._multipliers(layer.name), self._result(layer.output))
 
     def _scores(self, layer: AttentionScores, qkv: Tensor) -> Tensor:
-        q, k, _ = split_heads(qkv, layer.heads)
+        q, k, _ = split_heads(qkv, layer.heads, layer.windows)
         a = ops.terms(q, self.formats[layer.input])
-        mult, shift = (x[:, None, None] for x in self._multipliers(layer.name))
-        return ops.requantise(ops.product(a, k.double()), mult, shift, self.formats[layer.output])
+        mult, shift = (x.repeat(layer.windows)[:, None, None] for x in self._multipliers(layer.name))
+        scores = ops.requantise(ops.product(a, k.double()), mult, shift, self.formats[layer.output])
+        if not layer.biased:
+            return scores
+        bias = self.arrays[f"{layer.name}.bias"][self.arrays[f"{layer.name}.kind"]]
+        return (scores + bias.flatten(0, 1)).clamp_(-SATURATED, SATURATED - 1)
 
     def _values(self, layer: AttentionValues, probabilities: Tensor, qkv: Tensor) -> Tensor:
-        _, _, v = split_heads(qkv, layer.heads)
+        _, _, v = split_heads(qkv, layer.heads, layer.windows)
         a = ops.terms(probabilities, self.formats[layer.probabilities])
         acc = ops.product(a, v.double().transpose(2, 3))
-        side_by_side = acc.transpose(1, 2).flatten(2)
+        # [B, windows * heads, T of one, d] to [B, T, heads * d]
+        side_by_side = (
+            acc.reshape(len(acc), layer.windows, layer.heads, *acc.shape[2:]).transpose(2, 3).flatten(3).flatten(1, 2)
+        )
         return ops.requantise(side_by_side, *self._multipliers(layer.name), self.formats[layer.output])
 
     def _residual(self, layer: Residual, tensors: dict[str, Tensor]) -> Tensor:
@@ -133,7 +147,7 @@ class IntegerModel:
         fmt, name = self.formats[layer.output], layer.output
         if isinstance(fmt, RowUniform):
             v = ops.layernorm_unclamped(y, layer.epsilon, gamma, beta, layer.shift).clamp_(-SATURATED, SATURATED - 1)
-            scales, zeros = self.arrays[f"{name}.encode_multipliers"], self.arrays[f"{name}.zero_points"]
+            scales, zeros = self._rows(name, "encode_multipliers"), self._rows(name, "zero_points")
             assert layer.encode_shift is not None
             codes, outliers = ops.encode_rows(v, scales, zeros, layer.encode_shift, layer.threshold, fmt)
             tensors[name + OUTLIERS] = outliers
@@ -149,6 +163,16 @@ class IntegerModel:
         if isinstance(self.formats[name], ChannelScaled):
             return self.arrays[f"{name}.shifts"]
         return torch.zeros(self.network.tensor(name).shape[-1], dtype=torch.int64, device=self.device)
+
+    def _result(self, name: str) -> Uniform:
+        """Range and zero point of what a linear layer writes; the shifts of channels are in its multipliers."""
+        fmt: Uniform | ChannelScaled = self.formats[name]
+        return fmt if isinstance(fmt, Uniform) else Uniform(bits=fmt.bits, signed=True)
+
+    def _rows(self, tensor: str, key: str) -> Tensor:
+        """An array of a tensor with scales of rows, int64[T]; what is stored may repeat."""
+        stored = self.arrays[f"{tensor}.{key}"]
+        return stored.repeat(self.network.tensor(tensor).shape[0] // len(stored))
 
     def _multipliers(self, name: str) -> tuple[Tensor, Tensor]:
         return self.arrays[f"{name}.mult"], self.arrays[f"{name}.shift"]
@@ -167,8 +191,23 @@ class IntegerModel:
         return found
 
 
-def split_heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """[B, T, 3 D] to q, k, v, each [B, heads, T, D / heads]."""
-    batch, tokens, _ = qkv.shape
-    q, k, v = qkv.reshape(batch, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)
-    return q, k, v
+def split_heads(qkv: Tensor, heads: int, windows: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    """[B, T, 3 D] to q, k, v, each [B, windows * heads, T / windows, D / heads]."""
+    batch = len(qkv)
+    q, k, v = qkv.reshape(batch, windows, -1, 3, heads, qkv.shape[2] // (3 * heads)).permute(3, 0, 1, 4, 2, 5)
+    return q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2)
+
+
+def rearrange(x: Tensor, layer: Rearrange) -> Tensor:
+    """Rows of [B, height * width, N] as the layer wants them, by slices and rolls of the grid, no index."""
+    size, shift = layer.size, (layer.shift, layer.shift)
+    rows, columns = layer.height // size, layer.width // size
+    if layer.kind == "unwindow":
+        grid = x.reshape(len(x), rows, columns, size, size, -1).permute(0, 1, 3, 2, 4, 5)
+        return grid.reshape(len(x), layer.height, layer.width, -1).roll(shift, (1, 2)).flatten(1, 2)
+    grid = x.reshape(len(x), layer.height, layer.width, -1)
+    if layer.kind == "merge":
+        beside = [grid[:, down::2, right::2] for right in (0, 1) for down in (0, 1)]
+        return torch.cat(beside, 3).flatten(1, 2)
+    moved = grid.roll((-layer.shift, -layer.shift), (1, 2)).reshape(len(x), rows, size, columns, size, -1)
+    return moved.permute(0, 1, 3, 2, 4, 5).flatten(1, 4)

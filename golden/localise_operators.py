@@ -102,8 +102,9 @@ class Operators:
         mean = 255 * torch.tensor(vit.mean, dtype=torch.float64).repeat_interleave(vit.patch_size**2)
         offset = input_zero_point(vit) - mean
         weight = self.affines[Mode.PAPER]["patch_embed"].weight
-        constant = vit.position.double().clone()
-        constant[0] += vit.class_token.double()
+        class_token, position = vit.embedding
+        constant = position.double().clone()
+        constant[0] += class_token.double()
         constant[1:] += vit.patch_embed.bias.double() + weight @ offset
         self.constant = constant
         self.float_share = torch.zeros_like(constant)

@@ -189,6 +189,8 @@ class _Recovery:
 
     def _check_shape(self) -> None:
         vit, network = self.vit, self.network
+        if vit.class_token is None:
+            raise HwsimError(f"network {network.name}: has windows, expected a ViT or DeiT, which localise takes apart")
         depth = sum(isinstance(layer, LayerNorm) for layer in network.layers) // 2
         expected = len(vit.blocks), vit.tokens, vit.width, len(vit.head.bias)
         found = depth, *network.tensor("embed").shape, network.tensor(network.manifest.logits).shape[-1]

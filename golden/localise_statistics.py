@@ -18,7 +18,19 @@ from torch import Tensor
 
 from golden.localise_formats import saturated
 from hwsim.formats import ChannelScaled, Logarithmic, RowUniform, TwoScale
-from hwsim.network import AttentionScores, Im2col, LayerNorm, Linear, Network, Residual, Softmax, Table
+from hwsim.network import (
+    AttentionScores,
+    AttentionValues,
+    Im2col,
+    LayerNorm,
+    Linear,
+    Network,
+    Rearrange,
+    Residual,
+    Softmax,
+    Table,
+    TokenMean,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +134,11 @@ def rows_read(network: Network) -> dict[str, int]:
                 continue
             case LayerNorm() | Linear() | Softmax() | Table():
                 wanted = {layer.input: rows}
-            case AttentionScores():
-                wanted = {layer.input: shapes[layer.input][-2]}  # every row of k meets every row of q
+            case AttentionScores() | Rearrange() | TokenMean():
+                wanted = {layer.input: shapes[layer.input][-2]}  # as every row of k meets every row of q
             case Residual():
                 wanted = {layer.branch: rows} | ({} if layer.skip is None else {layer.skip: rows})
-            case _:
+            case AttentionValues():
                 wanted = {layer.probabilities: rows, layer.values: shapes[layer.values][-2]}
         for name, count in wanted.items():
             read[name] = max(read[name], count)

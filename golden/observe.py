@@ -14,15 +14,19 @@ recomputes one block.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from golden.vit import Vit, classify, embed, run_block
+from golden.windows import Windows, image_rows
 
 BATCH = 8
-RESIDUAL = ("attn.add", "mlp.add")
+RESIDUAL = ("merge.reduction", "attn.add", "mlp.add")
+"""Tensors of the residual stream in a block; the first one in a block that merges patches only."""
+WINDOW_ORDER = ("norm1", "attn.qkv", "attn.scores", "attn.softmax", "attn.values")
+"""Tensors whose tokens are in window order where the block has windows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +52,15 @@ class Observed:
     """Tensors of one block, by their name without the block's prefix, on a sample of rows."""
 
     rows: Tensor
-    """int64[R], the sampled tokens"""
+    """int64[R], the sampled tokens in the order of the image"""
+    normed_rows: Tensor
+    """int64[R], the same tokens in the order in which attention reads them: ``norm1``'s"""
+    queries: Tensor
+    """int64, the sampled tokens among those that attend to each other"""
     values: dict[str, Tensor] = field(default_factory=dict)
-    """[B, R, N], attention scores and probabilities [B, heads, R, T]; ``attn.qkv`` and the residual
-    tensors ``attn.add``, ``mlp.add``: every token, and what the caller asked for"""
+    """[B, R, N], attention scores and probabilities [B, heads, R, T]; ``attn.qkv`` and the residual tensors: every
+    token, and what the caller asked for. With windows the sample is of whole ones, which count as images from
+    ``norm1`` to the context: [B * windows, tokens of one, N]"""
     sensitivity: dict[str, Tensor] = field(default_factory=dict)
     """Same shapes (``attn.qkv``: the sampled rows only)."""
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -77,7 +86,8 @@ def _boundaries(vit: Vit, batch: Tensor) -> Boundaries:
         stream.append(run_block(vit, index, stream[-1]))
     seen: dict[str, Tensor] = {}
     logits = classify(vit, stream[-1], seen.setdefault)
-    return Boundaries(stream=tuple(stream), gradients=(), head_input=seen["norm"], head_sensitivity=ones(logits))
+    read = seen[vit.head_input]
+    return Boundaries(stream=tuple(stream), gradients=(), head_input=read, head_sensitivity=ones(logits))
 
 
 def _boundaries_weighed(vit: Vit, batch: Tensor, draws: int, generator: torch.Generator) -> Boundaries:
@@ -95,7 +105,7 @@ def _boundaries_weighed(vit: Vit, batch: Tensor, draws: int, generator: torch.Ge
     return Boundaries(
         stream=tuple(x.detach() for x in stream),
         gradients=tuple(per_tensor[:-1]),
-        head_input=seen["norm"].detach(),
+        head_input=seen[vit.head_input].detach(),
         head_sensitivity=mean_square(per_tensor[-1]),
     )
 
@@ -142,23 +152,56 @@ def observe_block(
     ----------
     whole : tensors of which every token is kept, beside those that are always
     """
-    others = torch.randperm(vit.tokens - 1, generator=generator)[: row_count - 1] + 1
-    rows = torch.cat([torch.zeros(1, dtype=torch.int64), others.sort().values]).to(boundaries.stream[0].device)
-    kept = {"attn.qkv", *RESIDUAL, *whole}
+    sample = _draw_sample(vit, index, row_count, generator)
+    whole = {*RESIDUAL, *whole} if sample.windows else {*RESIDUAL, "attn.qkv", *whole}
     parts = []
     for start in range(0, len(boundaries.stream[0]), BATCH):
         part = slice(start, start + BATCH)
         gradients = boundaries.gradients[index + 1][:, part] if boundaries.gradients else None
         values, squares = _observe_batch(vit, index, boundaries.stream[index][part], gradients)
         parts.append(
-            Observed(
-                rows=rows,
-                values={n: t if n in kept else _sample(t, rows) for n, t in values.items()},
-                sensitivity={n: t if n in RESIDUAL else _sample(t, rows) for n, t in squares.items()},
+            replace(
+                sample.observed,
+                values={n: t if n in whole else sample.of(n, t) for n, t in values.items()},
+                sensitivity={n: t if n in RESIDUAL else sample.of(n, t) for n, t in squares.items()},
                 ranges={n: (float(t.min()), float(t.max())) for n, t in values.items()},
             )
         )
-    return _join_observed(parts, rows)
+    return _join_observed(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    """Which tokens of a block are kept."""
+
+    observed: Observed
+    """Without tensors"""
+    windows: Windows | None
+    chosen: Tensor
+    """int64[n], the sampled windows; of a block without windows the sampled tokens"""
+
+    def of(self, name: str, x: Tensor) -> Tensor:
+        """Sampled tokens (or queries) of a [B, T, N] or [B, heads, T, T] tensor."""
+        if self.windows is None or name not in WINDOW_ORDER:
+            return x.index_select(x.ndim - 2, self.observed.rows)
+        # [B, T, N] is [B, windows, T of one, N]; scores are [B, windows * heads, ...]
+        by_window = x.reshape(len(x), self.windows.count, -1, *x.shape[2:])
+        return by_window.index_select(1, self.chosen).flatten(0, 1)
+
+
+def _draw_sample(vit: Vit, index: int, row_count: int, generator: torch.Generator) -> _Sample:
+    device, windows = vit.head.weight.device, vit.blocks[index].windows
+    if windows is None:
+        others = torch.randperm(vit.tokens - 1, generator=generator)[: row_count - 1] + 1
+        rows = torch.cat([torch.zeros(1, dtype=torch.int64), others.sort().values]).to(device)
+        observed = Observed(rows=rows, normed_rows=rows, queries=rows)
+        return _Sample(observed=observed, windows=None, chosen=rows)
+    chosen = torch.randperm(windows.count, generator=generator)[: -(-row_count // windows.area)].sort().values
+    queries = torch.arange(windows.area)
+    normed_rows = (chosen[:, None] * windows.area + queries).flatten()
+    rows = image_rows(windows)[normed_rows]
+    observed = Observed(rows=rows.to(device), normed_rows=normed_rows.to(device), queries=queries.to(device))
+    return _Sample(observed=observed, windows=windows, chosen=chosen.to(device))
 
 
 def _observe_batch(
@@ -185,15 +228,10 @@ def _observe_batch(
     return {n: t.detach() for n, t in seen.items()}, squares
 
 
-def _sample(x: Tensor, rows: Tensor) -> Tensor:
-    """Rows of tokens (or of queries) of a [B, T, N] or [B, heads, T, T] tensor."""
-    return x.index_select(x.ndim - 2, rows)
-
-
-def _join_observed(parts: list[Observed], rows: Tensor) -> Observed:
+def _join_observed(parts: list[Observed]) -> Observed:
     names = parts[0].values
-    return Observed(
-        rows=rows,
+    return replace(
+        parts[0],
         values={n: torch.cat([p.values[n] for p in parts]) for n in names},
         sensitivity={n: torch.cat([p.sensitivity[n] for p in parts]) for n in names},
         ranges={n: (min(p.ranges[n][0] for p in parts), max(p.ranges[n][1] for p in parts)) for n in names},

@@ -25,7 +25,7 @@ from golden.quantizers.uniform import UniformQuantiser
 from golden.search import Grid, Target, asymmetric_candidates, grid, least, search_input, search_weight
 from golden.vit import Affine
 from hwsim.errors import HwsimError
-from hwsim.formats import TwoScale
+from hwsim.formats import TwoScale, Uniform
 
 PRE_ACTIVATION_BITS = 10
 
@@ -75,7 +75,14 @@ def by_rule(x: Tensor, x_range: Range, config: MethodConfig, bits: int) -> Quant
 
 
 def fit_norm(
-    target: Target, norm: Affine, linear: Affine, whole: Tensor, sampled: Tensor, x_range: Range, config: MethodConfig
+    target: Target,
+    norm: Affine,
+    linear: Affine,
+    whole: Tensor,
+    sampled: Tensor,
+    x_range: Range,
+    config: MethodConfig,
+    period: int | None = None,
 ) -> Normed:
     """LayerNorm's output and the weight of the layer that reads it.
 
@@ -84,9 +91,10 @@ def fit_norm(
     target : of the layer, on the sampled tokens
     whole : float32[B, T, D], LayerNorm's output; where each row has its own scale only, else anything
     sampled : int64[R], the sampled tokens
+    period : after how many tokens the scales of rows repeat
     """
     if config.norm == "row":
-        quantiser = rows.calibrate_rows(whole, config.bits, config.outlier_threshold, _rule(config))
+        quantiser = rows.calibrate_rows(whole, config.bits, config.outlier_threshold, _rule(config), period)
         inputs = quantiser.at_tokens(sampled).fake_quantize(whole[:, sampled]).flatten(0, 1)
         weight = fit_weight(target, inputs, config, config.bits)
         return Normed(norm=norm, linear=linear, quantiser=quantiser, weight=weight)
@@ -114,6 +122,18 @@ def _folded(target: Target, norm: Affine, linear: Affine, config: MethodConfig) 
     assert config.fold in ("mean", "median")
     scale, zero_point = ranges.asymmetric_channels(target.inputs, config.bits, _rule(config))
     return fold_norm(norm, linear, scale, zero_point, config.bits, config.fold)
+
+
+def fit_alone(x: Tensor, bits: int, config: MethodConfig) -> Quantiser:
+    """Asymmetric quantiser of a tensor by its own error: where no layer's output is searched."""
+    found = ranges.find(x, bits, _rule(config))
+    return uniform.calibrate_asymmetric(float(found.low), float(found.high), bits)
+
+
+def fit_column(x: Tensor, bits: int, config: MethodConfig) -> Quantiser:
+    """Symmetric quantiser of a tensor that feeds the columns of a product, by its own error."""
+    scale = ranges.symmetric_scale(x.flatten()[None], bits, _rule(config))[0]
+    return UniformQuantiser(format=Uniform(bits=bits, signed=True), scale=scale)
 
 
 def _rule(config: MethodConfig) -> str:

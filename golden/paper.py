@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from golden.parameters import Calibrated
-from golden.vit import Affine, Block, Vit, forward
+from golden.vit import Affine, Block, Merge, Vit, forward
 
 
 class PaperModel:
@@ -49,7 +49,11 @@ def quantised_weights(calibrated: Calibrated) -> Vit:
             proj=affine(f"{name}.attn.proj", old.proj),
             fc1=affine(f"{name}.mlp.fc1", old.fc1),
             fc2=affine(f"{name}.mlp.fc2", old.fc2),
+            merge=None if old.merge is None else merge(name, old.merge),
         )
+
+    def merge(name: str, old: Merge) -> Merge:
+        return replace(old, reduction=affine(f"{name}.merge.reduction", old.reduction))
 
     vit = calibrated.vit
     per_pixel = calibrated.weights["patch_embed"].dequantize().reshape(vit.width, vit.channels, -1)

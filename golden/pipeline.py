@@ -117,7 +117,7 @@ def measure(
     report : called with the mode and the number of images done
     """
     vit, network = quantised.model.vit, quantised.network
-    device = vit.position.device
+    device = vit.head.weight.device
     modes: dict[str, Callable[[Tensor], Tensor]] = {
         "float": lambda x: forward(vit, x),
         "paper": PaperModel(quantised.calibrated),

@@ -1,19 +1,21 @@
 """The residual stream's format, as a method's parts say.
 
-One scale of 16 bits for the whole stream (our decision), or 8 bits with a shift for each channel: O-2SF and k scales
-(TSPTQ-ViT, reconstructed; k-scaled, known), or FQ-ViT's power-of-two factor (known).
+One scale of 16 bits for the whole stream, of Swin for each stage (our decision), or 8 bits with a shift for each
+channel: O-2SF and k scales (TSPTQ-ViT, reconstructed; k-scaled, known), or FQ-ViT's power-of-two factor (known).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from golden.method import MethodConfig
-from golden.observe import RESIDUAL
 from golden.quantizers import channel_rules
 from golden.quantizers.base import Quantiser
 from golden.quantizers.uniform import UniformQuantiser
+from golden.vit import Vit
 from hwsim.formats import Uniform
 
 WIDE_BITS = 16
@@ -32,10 +34,27 @@ def calibrate_residual(x: Tensor, sensitivity: Tensor, bits: int, config: Method
     return channel_rules.find(x, bits, config.channel_rule, sensitivity, config.scales)
 
 
-def calibrate_wide(largest: float, width: int, depth: int) -> dict[str, Quantiser]:
-    """One scale for every residual tensor of a stream that reaches ``largest``."""
-    bits = next(b for b in range(WIDE_BITS, 0, -1) if (width << b) ** 2 // 4 < 1 << RADICAND_BITS)
+def calibrate_wide(largest: Mapping[str, float], vit: Vit) -> dict[str, Quantiser]:
+    """One scale for all residual tensors of a stage, which reach ``largest`` by name."""
+    found: dict[str, Quantiser] = {}
+    for names, width in stages(vit):
+        bits = next(b for b in range(WIDE_BITS, 0, -1) if (width << b) ** 2 // 4 < 1 << RADICAND_BITS)
+        found |= {name: covering(max(largest[each] for each in names), bits) for name in names}
+    return found
+
+
+def covering(largest: float, bits: int) -> Quantiser:
+    """A signed code that reaches somewhat beyond ``largest``."""
     fmt = Uniform(bits=bits, signed=True)
-    scale = torch.tensor(max(largest, 1e-6) * HEADROOM / fmt.maximum)
-    names = ["embed", *(f"blocks.{i}.{name}" for i in range(depth) for name in RESIDUAL)]
-    return {name: UniformQuantiser(format=fmt, scale=scale) for name in names}
+    return UniformQuantiser(format=fmt, scale=torch.tensor(max(largest, 1e-6) * HEADROOM / fmt.maximum))
+
+
+def stages(vit: Vit) -> list[tuple[list[str], int]]:
+    """Names of the residual tensors from one patch merging to the next, and the widest LayerNorm that reads them."""
+    found, names = [], ["embed"]
+    for index, block in enumerate(vit.blocks):
+        if block.merge is not None:
+            found.append((names, len(block.merge.norm.bias)))
+            names = [f"blocks.{index}.merge.reduction"]
+        names += [f"blocks.{index}.attn.add", f"blocks.{index}.mlp.add"]
+    return [*found, (names, len(vit.norm.bias))]

@@ -75,6 +75,7 @@ def stress(vit: Vit, images: Tensor, config: StressConfig) -> Vit:
     HwsimError
         If there are no images, a setting is out of range or the residual stream cannot reach its strength by rotation.
     """
+    _ = vit.embedding  # channels of one stream are rotated; a Swin has one in each stage
     _check_config(config, vit.width)
     if not len(images):
         raise HwsimError("stress: 0 images, expected at least 1")
@@ -84,7 +85,7 @@ def stress(vit: Vit, images: Tensor, config: StressConfig) -> Vit:
             streams = _streams(vit, images)
             changed = _rotate(changed, streams, _outlier_rotation(list(streams.values()), config.residual_strength))
         changed = _scale_norms(changed, config)
-        stressed = map_tensors(changed, lambda x: x.to(vit.position.dtype))
+        stressed = map_tensors(changed, lambda x: x.to(vit.head.weight.dtype))
         check_same_function(vit, stressed, images[:CHECKED_IMAGES])
     return stressed
 
@@ -200,12 +201,13 @@ def _rotate(vit: Vit, streams: dict[str, Tensor], rotation: Tensor) -> Vit:
         plain = F.layer_norm(x, (vit.width,), eps=vit.epsilon)
         return _read_rotated(norm, linear, plain, rotation)
 
+    class_token, position = vit.embedding
     blocks = tuple(replace(block, proj=write(block.proj), fc2=write(block.fc2)) for block in vit.blocks)
     written = replace(
         vit,
         patch_embed=write(vit.patch_embed),
-        class_token=rotation @ vit.class_token,
-        position=vit.position @ rotation.T,
+        class_token=rotation @ class_token,
+        position=position @ rotation.T,
         blocks=blocks,
     )
     return map_norms(written, read)

@@ -4,6 +4,7 @@ Random weights keep the scale of trained ones: attention that prefers tokens, lo
 
     W ~ N(0, (g / sqrt(K))^2), g = 1.8 in linear layers and 2 in the convolution;  LayerNorm: gamma = exp(N(0, 0.3^2))
     every bias ~ N(0, 0.1^2);  class token and position ~ N(0, 0.2^2);  channel 3 of each MLP's output is 8 times larger
+    relative position bias of Swin ~ N(0, 0.5^2)
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import safetensors
 import torch
 from safetensors.torch import load_file
 from timm.layers import Mlp
+from timm.models.swin_transformer import SwinTransformer, WindowAttention
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -32,6 +34,7 @@ _PATCH_GAIN = 2.0
 _NORM_SPREAD = 0.3
 _BIAS_STD = 0.1
 _EMBEDDING_STD = 0.2
+_POSITION_BIAS_STD = 0.5
 _OUTLIER_CHANNEL, _OUTLIER_GAIN = 3, 8.0
 
 
@@ -70,7 +73,7 @@ def check_weights(module: nn.Module, source: str) -> None:
 
 
 @torch.no_grad()
-def draw_weights(module: VisionTransformer, seed: int) -> None:
+def draw_weights(module: VisionTransformer | SwinTransformer, seed: int) -> None:
     """Give a network lively random weights; the same seed gives the same weights.
 
     Parameters
@@ -95,9 +98,13 @@ def draw_weights(module: VisionTransformer, seed: int) -> None:
             part.weight.normal_(0, _NORM_SPREAD, generator=generator).exp_()
         if isinstance(part, (nn.Linear, nn.Conv2d, nn.LayerNorm)) and part.bias is not None:
             part.bias.normal_(0, _BIAS_STD, generator=generator)
-    for embedding in (module.cls_token, module.pos_embed):
-        assert embedding is not None, "create makes networks with both"
-        embedding.normal_(0, _EMBEDDING_STD, generator=generator)
+    if isinstance(module, VisionTransformer):
+        for embedding in (module.cls_token, module.pos_embed):
+            assert embedding is not None, "create makes networks with both"
+            embedding.normal_(0, _EMBEDDING_STD, generator=generator)
+    for part in module.modules():
+        if isinstance(part, WindowAttention):
+            part.relative_position_bias_table.normal_(0, _POSITION_BIAS_STD, generator=generator)
     for part in module.modules():
         if isinstance(part, Mlp):
             last = [m for m in part.modules() if isinstance(m, nn.Linear)][-1]

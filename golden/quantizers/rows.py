@@ -31,6 +31,8 @@ HEADROOM = 2
 LARGEST_EXPONENT = 7
 LARGEST_ENCODE_SHIFT = 31
 MULTIPLIER_ONE = 2**15
+TABLE_ROWS = 1024
+"""Rows that the accelerator's table of scales holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class RowQuantiser(Quantiser):
     """int64[T], codes"""
     threshold: float | None
     """Largest magnitude of an inlier; without one every element is an inlier."""
+    period: int | None = None
+    """Token t has the scale of token t mod period; None: each has its own."""
 
     @property
     def unit(self) -> float:
@@ -97,7 +101,9 @@ class RowQuantiser(Quantiser):
         return (self.scales * 2.0**-self.format.exponent)[:, None]
 
 
-def calibrate_rows(x: Tensor, bits: int, threshold: float | None, rule: str = "percentile_mse") -> RowQuantiser:
+def calibrate_rows(
+    x: Tensor, bits: int, threshold: float | None, rule: str = "percentile_mse", period: int | None = None
+) -> RowQuantiser:
     """Scale and zero point of each token over images and channels, outliers set to zero first.
 
     Known (ADFQ-ViT's code): asymmetric codes, percentile-MSE. Our decision: the exponent is the largest at which an
@@ -109,12 +115,18 @@ def calibrate_rows(x: Tensor, bits: int, threshold: float | None, rule: str = "p
     x : float32[n, T, D]
     threshold : largest magnitude of an inlier, None for no outliers
     rule : of the range, as in ``golden.quantizers.ranges.find``
+    period : after how many tokens, a divisor of T, scales repeat (our decision, where the row table is too short)
 
     Raises
     ------
     HwsimError
         If there is no such rule.
     """
+    if period is not None and period < x.shape[1]:
+        once = calibrate_rows(x.reshape(-1, period, x.shape[2]), bits, threshold, rule)
+        times = x.shape[1] // period
+        scales, zeros = once.scales.repeat(times), once.zero_points.repeat(times)
+        return replace(once, scales=scales, zero_points=zeros, period=period)
     inlier = x if threshold is None else torch.where(x.abs() <= threshold, x, 0)
     grid = asymmetric(find(inlier, bits, rule, dim=1), bits)
     fmt = RowUniform(bits=bits, signed=False, outliers=threshold is not None)
@@ -164,6 +176,8 @@ def row_arrays(quantiser: RowQuantiser, unit_v: float, name: str) -> RowEncoding
     HwsimError
         If a scale is too large or too small beside ``unit_v`` or the largest scale.
     """
+    if quantiser.period is not None:
+        quantiser = quantiser.at_tokens(torch.arange(quantiser.period))
     multipliers = quantiser.multipliers()
     if int(multipliers.min()) == 0:
         ratio = float(quantiser.scales.min() / quantiser.scales.max())

@@ -2,7 +2,8 @@
 
     attention   norm1, qkv, softmax, proj        MLP   norm2, fc1, GELU, fc2
 
-Known (ADFQ-ViT): these units, not whole blocks. Patch embedding and head keep their 8 bits, rounded to nearest.
+Known (ADFQ-ViT): these units, not whole blocks. Patch embedding and head keep their 8 bits, rounded to nearest; so is
+the weight of Swin's patch merging (our decision).
 """
 
 from __future__ import annotations
@@ -59,6 +60,16 @@ class Branch:
     def layer_name(self, layer: str) -> str:
         """Full name of one of the two layers."""
         return f"{self.name}.{layer}"
+
+    def windows(self, vit: Vit) -> int:
+        """Windows of its block; 1 where attention sees every token."""
+        found = vit.blocks[self.index].windows
+        return 1 if found is None else found.count
+
+    @property
+    def begins_block(self) -> bool:
+        """Whether the block's patch merging, if it has one, comes before this branch."""
+        return self.kind == "attn"
 
     def weight(self, vit: Vit, layer: str) -> Tensor:
         """float32[N, K] of one of the two layers."""

@@ -60,6 +60,10 @@ class Judge:
             parts = torch.split(images, self.streams.batch)
             self.reference = torch.cat([forward(vit, part) for part in parts]).double()
 
+    def enter(self, branch: Branch, model: PaperModel) -> None:
+        """Go on to where a branch begins."""
+        self.streams.enter(branch, model)
+
     @torch.no_grad()
     def hear(self, branch: Branch, nearest: PaperModel, reconstructed: PaperModel) -> Verdict:
         """Both roundings of a branch, all before it being quantised as it was decided."""

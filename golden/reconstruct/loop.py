@@ -70,6 +70,9 @@ def reconstruct(
     streams, weights = Streams(calibrated.vit, model, seen), _token_weights(calibrated.vit, seen, config)
     judge = Judge(calibrated.vit, model, unseen) if len(unseen) else None
     for position, branch in enumerate(order):
+        streams.enter(branch, model)
+        if judge:
+            judge.enter(branch, model)
         example = streams.example(branch, config, weights[branch.name])
         learnt = _load(checkpoints, branch, calibrated, seen.device)
         if learnt is None:
@@ -97,7 +100,8 @@ def reconstruct(
 def _token_weights(vit: Vit, images: Tensor, config: ReconstructionConfig) -> dict[str, Tensor]:
     if config.loss == "sensitivity":
         return token_weights(vit, images, config.even_share, config.seed)
-    return {branch.name: torch.ones(vit.tokens, device=images.device) for branch in branches(vit)}
+    tokens = {branch.name: vit.block_tokens(branch.index) for branch in branches(vit)}
+    return {name: torch.ones(count, device=images.device) for name, count in tokens.items()}
 
 
 def _relative_error(output: Tensor, example: Example) -> float:

@@ -25,9 +25,10 @@ def output_error(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return ((output - target).square().mean((0, 2)) * weight).sum()
 
 
-def log_attention(probabilities: Tensor, config: ReconstructionConfig) -> Tensor:
-    """``log softmax(A / T)`` along the chosen axis, float32[B, heads, T, T]."""
-    return (probabilities / config.temperature).log_softmax(AXES[config.attention_axis])
+def log_attention(probabilities: Tensor, config: ReconstructionConfig, windows: int = 1) -> Tensor:
+    """``log softmax(A / T)`` along the chosen axis, float32[B, windows * heads, T, T]; heads: those of a window."""
+    by_window = probabilities.reshape(len(probabilities) * windows, -1, *probabilities.shape[2:])
+    return (by_window / config.temperature).log_softmax(AXES[config.attention_axis]).reshape(probabilities.shape)
 
 
 def attention_divergence(found: Tensor, target: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Student:
         for name in branch.tensors:
             quantiser = calibrated.activations.get(name)
             if config.learn_steps and name in branch.inputs and isinstance(quantiser, UniformQuantiser):
-                self.learnt[name] = LearntStepQuantiser(quantiser, self.vit.position.device)
+                self.learnt[name] = LearntStepQuantiser(quantiser, self.vit.head.weight.device)
             elif quantiser is not None:
                 self.fixed[name] = FixedQuantiser(quantiser)
 
@@ -144,7 +144,7 @@ def _loss(
     output, probabilities, shares = student.run(example.stream[rows], mix)
     loss = output_error(output, example.target[rows], example.weight)
     if example.attention is not None and probabilities is not None:
-        found = log_attention(probabilities, config)
+        found = log_attention(probabilities, config, student.branch.windows(student.vit))
         loss = loss + config.attention_weight * attention_divergence(found, example.attention[rows])
     beta = beta_at(iteration, config)
     if beta is not None:

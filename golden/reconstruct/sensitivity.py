@@ -33,7 +33,8 @@ def token_weights(vit: Vit, images: Tensor, even_share: float, seed: int) -> dic
     """
     generator = torch.Generator().manual_seed(seed)
     names = {branch.stream: branch.name for branch in branches(vit)}
-    squares = {name: torch.zeros(vit.tokens, device=images.device) for name in names.values()}
+    tokens = {branch.name: vit.block_tokens(branch.index) for branch in branches(vit)}
+    squares = {name: torch.zeros(count, device=images.device) for name, count in tokens.items()}
     for batch in torch.split(images, BATCH):
         for stream, gradient in _gradients(vit, batch, list(names), generator).items():
             squares[names[stream]] += gradient.square().sum((0, 2))

@@ -17,7 +17,7 @@ from golden.paper import PaperModel
 from golden.reconstruct.branch import Branch
 from golden.reconstruct.config import ReconstructionConfig
 from golden.reconstruct.losses import log_attention
-from golden.vit import Tap, Vit, embed, keep
+from golden.vit import Tap, Vit, embed, enter, keep
 
 TOKENS_IN_A_BATCH = 3200
 """Images a batch are this divided by the tokens of one; no gradient is needed here."""
@@ -50,6 +50,15 @@ class Streams:
         self.quantised = torch.cat([embed(model.vit, part, model.tap) for part in torch.split(images, self.batch)])
 
     @torch.no_grad()
+    def enter(self, branch: Branch, model: PaperModel) -> None:
+        """Both streams to where a branch begins, before anything else is asked about it."""
+        if not branch.begins_block or self.vit.blocks[branch.index].merge is None:
+            return
+        parts = [torch.split(stream, self.batch) for stream in (self.floating, self.quantised)]
+        self.floating = torch.cat([enter(self.vit, branch.index, x) for x in parts[0]])
+        self.quantised = torch.cat([enter(model.vit, branch.index, x, model.tap) for x in parts[1]])
+
+    @torch.no_grad()
     def example(self, branch: Branch, config: ReconstructionConfig, weight: Tensor) -> Example:
         """What to learn the branch from; weight : float32[T] of each token's error."""
         inputs: list[Tensor] = []
@@ -59,7 +68,7 @@ class Streams:
             if name == branch.inputs[0]:
                 inputs.append(x)
             if name == branch.probabilities and config.attention_weight > 0:
-                attention.append(log_attention(x, config))
+                attention.append(log_attention(x, config, branch.windows(self.vit)))
             return x
 
         target = self._run(branch, self.vit, self.floating, record)

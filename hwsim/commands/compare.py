@@ -13,7 +13,7 @@ from hwsim.commands.options import Device, Override, Preset
 
 Models = Annotated[
     list[str] | None,
-    typer.Option("--models", metavar="NAME,...", help="fashion_mnist_vit, vit_* or deit_* names of timm.",
+    typer.Option("--models", metavar="NAME,...", help="fashion_mnist_vit, vit_*, deit_* or swin_* names of timm.",
                  show_default="fashion_mnist_vit"),
 ]  # fmt: skip
 Methods = Annotated[

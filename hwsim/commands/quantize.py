@@ -13,7 +13,7 @@ from hwsim.commands.options import Device
 
 @one_sentence
 def quantize_command(
-    model: Annotated[str, typer.Option(help="fashion_mnist_vit, or a vit_* or deit_* name of timm.")],
+    model: Annotated[str, typer.Option(help="fashion_mnist_vit, or a vit_*, deit_* or swin_* name of timm.")],
     calib: Annotated[
         Path,
         typer.Option(metavar="FOLDER", help="Calibration images: a folder, an .npz file or fashion_mnist (shipped)."),

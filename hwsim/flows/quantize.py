@@ -30,7 +30,7 @@ class QuantizeOptions:
     """What to quantise, with what, and where to."""
 
     model: str
-    """``fashion_mnist_vit``, or a ``vit_*`` or ``deit_*`` name of timm."""
+    """``fashion_mnist_vit``, or a ``vit_*``, ``deit_*`` or ``swin_*`` name of timm."""
     calib: Path
     """Folder or ``.npz`` file of calibration images, or a shipped set's name; labels are not used."""
     out: Path

@@ -127,7 +127,7 @@ def test_describe_measures_channels() -> None:
     zero = Affine(weight=torch.zeros(4, 4), bias=torch.zeros(4))
     norm = Affine(weight=torch.ones(4), bias=torch.zeros(4))
     qkv = Affine(weight=torch.zeros(12, 4), bias=torch.zeros(12))
-    block = Block(norm1=norm, norm2=norm, qkv=qkv, proj=zero, fc1=zero, fc2=zero)
+    block = Block(heads=1, norm1=norm, norm2=norm, qkv=qkv, proj=zero, fc1=zero, fc2=zero)
     vit = Vit(
         image_size=1,
         patch_size=1,
@@ -139,7 +139,6 @@ def test_describe_measures_channels() -> None:
         blocks=(block,),
         norm=norm,
         head=zero,
-        heads=1,
         epsilon=1e-6,
     )
     found = describe(vit, torch.zeros(1, 1, 1, 1, dtype=torch.uint8))["residual"]
