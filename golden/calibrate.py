@@ -31,7 +31,7 @@ from golden.quantizers.base import Quantiser
 from golden.quantizers.channel_scale import ChannelScaleQuantiser
 from golden.quantizers.rows import TABLE_ROWS, RowQuantiser
 from golden.quantizers.two_scale import TwoScaleQuantiser
-from golden.residual import WIDE_BITS, calibrate_residual, calibrate_wide, covering
+from golden.residual import WIDE_BITS, calibrate_residual, calibrate_wide, covering, stages
 from golden.search import Target
 from golden.vit import Affine, Block, Merge, Vit, embed, layernorm, patches
 
@@ -83,6 +83,7 @@ class _Calibration:
         self.blocks: list[Block] = []
         self.notes: dict[str, object] = {}
         self.stream_ranges: dict[str, float] = {}
+        self.widest = {name: width for names, width in stages(vit) for name in names}
 
     def run(self, report: Report) -> Calibrated:
         vit, config = self.vit, self.config
@@ -188,9 +189,8 @@ class _Calibration:
             self.stream_ranges[name] = float(x.abs().max())
             return
         read = sensitivity.sum((0, 2)) > 0
-        self.activations[name] = calibrate_residual(
-            x[:, read].flatten(0, 1), self._even(sensitivity[:, read]).flatten(0, 1), EDGE_BITS, self.config
-        )
+        rows, weights = x[:, read].flatten(0, 1), self._even(sensitivity[:, read]).flatten(0, 1)
+        self.activations[name] = calibrate_residual(rows, weights, EDGE_BITS, self.config, self.widest[name])
 
     def _patch_embed(self, boundaries: Boundaries) -> None:
         """Weight on raw pixels; the input is exact."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from golden.method import MethodConfig
 from golden.quantizers import channel_rules
 from golden.quantizers.base import Quantiser
+from golden.quantizers.channel_scale import LARGEST_SHIFT
 from golden.quantizers.uniform import UniformQuantiser
 from golden.vit import Vit
 from hwsim.formats import Uniform
@@ -25,13 +26,21 @@ RADICAND_BITS = 48
 """LayerNorm's V = (D * range)**2 / 4 must stay below 2**48 (docs/numerics.md)."""
 
 
-def calibrate_residual(x: Tensor, sensitivity: Tensor, bits: int, config: MethodConfig) -> Quantiser:
-    """Shift of each channel of a residual tensor; both float32[rows, D]."""
+def calibrate_residual(x: Tensor, sensitivity: Tensor, bits: int, config: MethodConfig, width: int) -> Quantiser:
+    """Shift of each channel of a residual tensor.
+
+    Parameters
+    ----------
+    x, sensitivity : float32[rows, D]
+    width : channels of the widest LayerNorm that reads the tensor
+    """
     weights = None if config.metric == "mse" else sensitivity
     if config.residual == "power_of_two_factor":
         return channel_rules.power_of_two_factor(x, bits, weights)
     assert config.channel_rule is not None
-    return channel_rules.find(x, bits, config.channel_rule, sensitivity, config.scales)
+    spread = (1 << bits) - 1
+    shift = next(s for s in range(LARGEST_SHIFT, -1, -1) if (width * (spread << s)) ** 2 // 4 < 1 << RADICAND_BITS)
+    return channel_rules.find(x, bits, config.channel_rule, sensitivity, config.scales, shift)
 
 
 def calibrate_wide(largest: Mapping[str, float], vit: Vit) -> dict[str, Quantiser]:

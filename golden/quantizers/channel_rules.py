@@ -56,7 +56,14 @@ class ChannelErrors:
         return self.found[scale]
 
 
-def find(x: Tensor, bits: int, rule: str, sensitivity: Tensor | None = None, scales: int = 2) -> ChannelScaleQuantiser:
+def find(
+    x: Tensor,
+    bits: int,
+    rule: str,
+    sensitivity: Tensor | None = None,
+    scales: int = 2,
+    largest_shift: int = LARGEST_SHIFT,
+) -> ChannelScaleQuantiser:
     """Scales of a residual tensor by the name of a rule.
 
     Parameters
@@ -65,6 +72,7 @@ def find(x: Tensor, bits: int, rule: str, sensitivity: Tensor | None = None, sca
     rule : "sensitivity", "mse", "prefix", "threshold" or "kmeans"
     sensitivity : float32[rows, D], weights of the squared errors; all alike without it, and with rule "mse"
     scales : number of different scales, more than 2 with rule "kmeans" only
+    largest_shift : of "kmeans"; the other rules stay below 6
 
     Raises
     ------
@@ -72,7 +80,7 @@ def find(x: Tensor, bits: int, rule: str, sensitivity: Tensor | None = None, sca
         If there is no such rule, or it knows two scales and more are asked for.
     """
     if rule == "kmeans":
-        return k_scaled(x, bits, sensitivity, scales)
+        return k_scaled(x, bits, sensitivity, scales, largest_shift)
     if rule not in TWO_SCALE_RULES:
         raise HwsimError(f"channel rule: is {rule!r}, expected kmeans, {', '.join(TWO_SCALE_RULES)}")
     if scales != 2:
@@ -151,7 +159,9 @@ def _two_scales(x: Tensor, bits: int, sensitivity: Tensor | None, choices: list[
 # More than two scales
 
 
-def k_scaled(x: Tensor, bits: int, sensitivity: Tensor | None = None, k: int = 2) -> ChannelScaleQuantiser:
+def k_scaled(
+    x: Tensor, bits: int, sensitivity: Tensor | None = None, k: int = 2, largest_shift: int = LARGEST_SHIFT
+) -> ChannelScaleQuantiser:
     """k-scaled quantisation: a scale for each of the k clusters of the channels' mean magnitudes.
 
         scale_0 * 2**floor(log2(scale_i / scale_0) + 1/2)      scale_i = max of cluster i / (2**(b-1) - 1/2) * factor
@@ -163,7 +173,7 @@ def k_scaled(x: Tensor, bits: int, sensitivity: Tensor | None = None, k: int = 2
     labels = k_means(x.abs().mean(0), k)
     scales = torch.tensor([_cluster_scale(x, bits, sensitivity, labels == i) for i in range(k)], dtype=torch.float64)
     exponents = torch.floor(torch.log2(scales / scales[0]) + 0.5).to(torch.int64)
-    return _from_exponents(bits, float(scales[0]), exponents.to(labels.device)[labels])
+    return _from_exponents(bits, float(scales[0]), exponents.to(labels.device)[labels], largest_shift)
 
 
 def power_of_two_factor(x: Tensor, bits: int, sensitivity: Tensor | None = None) -> ChannelScaleQuantiser:
@@ -187,8 +197,10 @@ def _cluster_scale(x: Tensor, bits: int, sensitivity: Tensor | None, members: Te
     return widest * CLUSTER_FACTORS[errors.index(min(errors))]
 
 
-def _from_exponents(bits: int, scale: float, exponents: Tensor) -> ChannelScaleQuantiser:
+def _from_exponents(
+    bits: int, scale: float, exponents: Tensor, largest_shift: int = LARGEST_SHIFT
+) -> ChannelScaleQuantiser:
     """Scales ``scale * 2**exponents`` (int64[D]), the finest ones made coarser where they lie more than 7 apart."""
-    lowest = max(int(exponents.min()), int(exponents.max()) - LARGEST_SHIFT)
+    lowest = max(int(exponents.min()), int(exponents.max()) - largest_shift)
     shifts = (exponents - lowest).clamp_min(0).to(torch.uint8)
     return ChannelScaleQuantiser(bits=bits, scale=scale * 2.0**lowest, shifts=shifts)

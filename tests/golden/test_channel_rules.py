@@ -7,9 +7,11 @@ from itertools import combinations
 import pytest
 import torch
 
+from golden.method import method_config
 from golden.quantizers import channel_rules
 from golden.quantizers.channel_scale import ChannelScaleQuantiser
 from golden.quantizers.kmeans import k_means
+from golden.residual import calibrate_residual
 from hwsim.errors import HwsimError
 
 RULES = ["sensitivity", "mse", "prefix", "threshold", "kmeans"]
@@ -151,6 +153,11 @@ def test_scales_too_far_apart_lose_the_finest() -> None:
     p = channel_rules.k_scaled(x, 8, k=3)
     assert p.shifts.tolist() == [0] * 3 + [5] * 3 + [7] * 3
     assert (p.fake_quantize(x) - x).abs()[:, 3:].max() < 0.05 * x.abs().max()
+    config = method_config("tsptq", 8, {"channel_rule": "kmeans", "scales": 3})
+    for width, largest in ((1024, 7), (1536, 6), (2048, 6), (3072, 5)):  # LayerNorm's radicand has 48 bits
+        found = calibrate_residual(x, torch.ones_like(x), 8, config, width)
+        assert isinstance(found, ChannelScaleQuantiser)
+        assert found.shifts.tolist() == [0] * 3 + [largest - 2] * 3 + [largest] * 3
 
 
 def test_factors_are_the_four_powers_of_two_below_the_scale_of_the_tensor() -> None:

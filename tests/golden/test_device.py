@@ -31,6 +31,7 @@ from hwsim.flows.compare_store import Store
 from hwsim.flows.quantize import QuantizeOptions, quantize
 from hwsim.network import load_network
 from tests.golden.fake_device import DEVICE, fake_device
+from tests.tiny_swin import tiny_swin_images, tiny_swin_model
 
 LEARN = {"iterations": 2, "images": 10, "batch": 4}
 """Of 8 images one fourth judges and six teach, so that crops stand in for four."""
@@ -100,6 +101,18 @@ def test_other_parts_give_the_network_of_the_cpu(
     with fake_device() as device:
         found = quantise(model, tiny_images[:8], config, lambda _: None, device=device)
         assert_same_logits(found, expected, tiny_images[16:18])
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("method", ["tsptq", "adfq"])
+def test_a_swin_gives_the_network_of_the_cpu(method: str) -> None:
+    model, images = tiny_swin_model(), tiny_swin_images(6)
+    reconstruction = {**LEARN, "images": 4, "batch": 2} if method == "adfq" else None
+    config = method_config(method, 4, {"rounds": 1, "sampled_rows": 64, "reconstruction": reconstruction})
+    expected = quantise(model, images[:4], config, lambda _: None)
+    with fake_device() as device:
+        found = quantise(model, images[:4], config, lambda _: None, device=device)
+        assert_same_logits(found, expected, images[4:])
     assert_same(found, expected)
 
 

@@ -60,8 +60,8 @@ def plain(model: Model, images: torch.Tensor) -> Quantised:
 def mismatched_words(network: Network, images: torch.Tensor) -> tuple[int, int]:
     """Words that differ between golden and the machine, and words compared, over every tensor."""
     expected = IntegerModel(network).trace(images)
-    # the whole Swin-T merges 4 * 384 channels; the preset's LayerNorm takes 1,024
-    config = load_preset("edge").model_copy(update={"layernorm_channels_max": 2048})
+    # the whole Swin-T merges 4 * 384 channels, the preset's LayerNorm takes 1,024; its last fc2 sums up 3,072 products
+    config = load_preset("edge", ["weight_buffer_bytes=131072"]).model_copy(update={"layernorm_channels_max": 2048})
     result = Machine(compile_network(network, config)).run(images.numpy(), trace=True)
     assert set(result.trace) == set(expected) - {network.manifest.input}
     differing = sum(int((expected[name].numpy() != words).sum()) for name, words in result.trace.items())
