@@ -150,7 +150,7 @@ def _layers(report: NetworkReport, *, every_layer: bool) -> Table:
         table.add_row(
             f"{len(row.layers)} x {name}" if len(row.layers) > 1 else row.layers[0].name,
             row.layers[0].op,
-            "x".join(str(side) for side in tensors[0].shape),
+            " or ".join(dict.fromkeys("x".join(str(side) for side in tensor.shape) for tensor in tensors)),
             describe_formats([tensor.format for tensor in tensors], shifts),
             f"{row.macs / 1e6:,.3f}" if row.macs else "-",
             f"{row.bound.bit_length() + 1} bits" if row.bound else "-",
@@ -175,7 +175,7 @@ def _rows(report: NetworkReport, *, every_layer: bool) -> dict[str, _Row]:
 
 def _macs_by_layer(program: Program) -> dict[str, int]:
     """Multiply-accumulates of the layer that multiplies in each pass."""
-    multiplying = {"linear", "attention_scores", "attention_values"}
+    multiplying = {"linear", "attention_scores", "attention_values", "token_mean"}
     op_of = {layer.name: layer.op for layer in program.network.layers}
     macs: dict[str, int] = {}
     for summary in program.passes:
