@@ -269,6 +269,25 @@ def test_without_the_extra(hwsim: Hwsim, monkeypatch: pytest.MonkeyPatch, missin
     assert err == f"hwsim: compare needs {needed} ({missing} is missing): pip install 'hwsim[golden]'\n"
 
 
+def test_a_machine_that_differs_from_integer_mode_fails_its_cell(
+    hwsim: Hwsim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from golden.integer import IntegerModel
+
+    sound = IntegerModel.__call__
+
+    def wrong(self: IntegerModel, images: Any) -> Any:
+        logits = sound(self, images).clone()
+        logits[-1, 3] += 1
+        return logits
+
+    monkeypatch.setattr(IntegerModel, "__call__", wrong)
+    status, out, _ = hwsim("--methods", "minmax", "--bits", "8", "--json", "a.json")
+    assert status == 1, out
+    failure = rows(tmp_path / "a.json")[0]["failure"]
+    assert failure.endswith("1 of 80 logits of the machine differ from integer mode on 8 images, expected none")
+
+
 def test_worker_processes(hwsim: Hwsim, tmp_path: Path) -> None:
     status, _, err = hwsim("--methods", "minmax", "--bits", 8, "--jobs", 1, "--json", "a.json", on=None)
     assert status == 0, err
@@ -282,6 +301,8 @@ def test_a_worker_that_dies_is_a_failure_of_its_cell() -> None:
         wait(future)
         assert workers._result(future) == {"failure": "its worker process died (out of memory?)"}
         assert client.submit(abs, -1).result() == 1
+        kept = client.submit(os.getenv, "MALLOC_TRIM_THRESHOLD_").result()
+        assert int(kept) >= 1 << 30, "a worker that gives memory back at every free is slow"
 
 
 def test_help_needs_neither_torch_nor_dask() -> None:
