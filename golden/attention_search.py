@@ -20,7 +20,7 @@ from golden.observe import Observed
 from golden.quantizers import ranges
 from golden.quantizers.base import Quantiser
 from golden.quantizers.uniform import UniformQuantiser, calibrate_symmetric
-from golden.search import Grid, grid, least, search_per_head
+from golden.search import grid, least, search_per_head
 from golden.vit import merge_heads, split_heads
 from hwsim.formats import Uniform
 
@@ -28,19 +28,19 @@ from hwsim.formats import Uniform
 def search_attention(name: str, observed: Observed, heads: int, config: MethodConfig) -> dict[str, Quantiser]:
     """Quantisers of ``<name>.attn.qkv`` and ``<name>.attn.softmax``."""
     q, k, v = split_heads(observed.values["attn.qkv"], heads)
-    if config.ranges == "search":
-        factors = grid(config.bits, config.full_grid)
+    parts, probabilities = config.at(f"{name}.attn.qkv"), config.at(f"{name}.attn.softmax")
+    if parts.ranges == "search":
         sampled = q[:, :, observed.queries]
-        q_scale, k_scale = _search_scores(sampled, k, observed.sensitivity["attn.scores"], config, factors)
-        softmax, v_scale = _search_context(observed, v, config, factors)
+        q_scale, k_scale = _search_scores(sampled, k, observed.sensitivity["attn.scores"], parts)
+        softmax, v_scale = _search_context(observed, v, parts, probabilities)
     else:
-        q_scale, k_scale, v_scale = (_by_rule(x, config) for x in (q, k, v))
-        error = _context_error(observed, v, config.bits)
-        softmax = _best_softmax(observed, v_scale, error, config)
+        q_scale, k_scale, v_scale = (_by_rule(x, parts) for x in (q, k, v))
+        error = _context_error(observed, v, parts.bits)
+        softmax = _best_softmax(observed, v_scale, error, probabilities)
     channels = q.shape[3]
     scale = torch.cat([s.repeat_interleave(channels) for s in (q_scale, k_scale, v_scale)])
     return {
-        f"{name}.attn.qkv": UniformQuantiser(format=Uniform(bits=config.bits, signed=True), scale=scale),
+        f"{name}.attn.qkv": UniformQuantiser(format=Uniform(bits=parts.bits, signed=True), scale=scale),
         f"{name}.attn.softmax": softmax,
     }
 
@@ -59,11 +59,9 @@ def _initial(x: Tensor, bits: int) -> Tensor:
     return calibrate_symmetric(x.abs().amax((0, 2, 3)), bits).scale
 
 
-def _search_scores(
-    q: Tensor, k: Tensor, sensitivity: Tensor, config: MethodConfig, factors: Grid
-) -> tuple[Tensor, Tensor]:
+def _search_scores(q: Tensor, k: Tensor, sensitivity: Tensor, config: MethodConfig) -> tuple[Tensor, Tensor]:
     """Scales float32[heads] of q (float32[B, heads, R, d]) and k (float32[B, heads, T, d])."""
-    scores, bits = q @ k.transpose(2, 3), config.bits
+    scores, bits, factors = q @ k.transpose(2, 3), config.bits, grid(config.bits, config.full_grid)
 
     def error(q_scale: Tensor, k_scale: Tensor) -> Tensor:
         q_hat = _per_head(q_scale, bits).fake_quantize(q)
@@ -100,13 +98,15 @@ def _best_softmax(observed: Observed, v_scale: Tensor, error: ContextError, conf
     return least(candidates, lambda p: float(error(p.fake_quantize(probabilities), v_scale).double().sum()))
 
 
-def _search_context(observed: Observed, v: Tensor, config: MethodConfig, factors: Grid) -> tuple[Quantiser, Tensor]:
+def _search_context(
+    observed: Observed, v: Tensor, config: MethodConfig, probabilities: MethodConfig
+) -> tuple[Quantiser, Tensor]:
     """Quantiser of the probabilities, and v's scales float32[heads], in turn."""
-    error = _context_error(observed, v, config.bits)
+    error, factors = _context_error(observed, v, config.bits), grid(config.bits, config.full_grid)
     start = _initial(v, config.bits)
     v_scale = start
     for _ in range(config.rounds):
-        softmax = _best_softmax(observed, v_scale, error, config)
+        softmax = _best_softmax(observed, v_scale, error, probabilities)
         a_hat = softmax.fake_quantize(observed.values["attn.softmax"])
         v_scale = search_per_head(start, lambda s: error(a_hat, s), factors)  # noqa: B023 called at once
     return softmax, v_scale

@@ -18,6 +18,7 @@ from golden.method import MethodConfig
 from golden.observe import BATCH, RESIDUAL, Boundaries, Observed, even, join, observe_block, observe_boundaries, ones
 from golden.operands import (
     Normed,
+    OperandConfigs,
     fit_alone,
     fit_column,
     fit_gelu,
@@ -33,13 +34,13 @@ from golden.quantizers.rows import TABLE_ROWS, RowQuantiser
 from golden.quantizers.two_scale import TwoScaleQuantiser
 from golden.residual import WIDE_BITS, calibrate_residual, calibrate_wide, covering, stages
 from golden.search import Target
+from golden.tensor_parts import EDGE_BITS, check_patterns, tensor_names
 from golden.vit import Affine, Block, Merge, Vit, embed, layernorm, patches
 
-EDGE_BITS = 8
-"""Width of the patch embedding, the classifier and what they read, whatever the width of the blocks."""
 LABEL_DRAWS = 4
 """Labels drawn from each float prediction for the sensitivity."""
 QKV_PARTS = 3
+NORMS = ("merge.norm", "norm1", "norm2")
 
 Report = Callable[[str], None]
 
@@ -87,6 +88,7 @@ class _Calibration:
 
     def run(self, report: Report) -> Calibrated:
         vit, config = self.vit, self.config
+        check_patterns(config.tensors, tensor_names(vit))
         report("float network")
         needed = config.metric == "sensitivity" or config.channel_rule == "sensitivity"
         draws = LABEL_DRAWS if needed else 0
@@ -95,46 +97,44 @@ class _Calibration:
             check_finite("embed" if index == 0 else f"blocks.{index - 1}.mlp.add", x)
         self._patch_embed(boundaries)
         self._residual("embed", boundaries.stream[0], boundaries.sensitivity(0))
-        whole = ("merge.norm", "norm1", "norm2") if config.norm == "row" else ()
         for index in range(len(vit.blocks)):
             report(f"block {index + 1} of {len(vit.blocks)}")
-            observed = observe_block(vit, index, boundaries, self.tokens, self.generator, whole)
+            by_rows = [norm for norm in NORMS if config.at(f"blocks.{index}.{norm}").norm == "row"]
+            observed = observe_block(vit, index, boundaries, self.tokens, self.generator, by_rows)
             self._block(index, self._evened(observed))
         report("classifier")
         self._classifier(boundaries)
         if config.residual == "wide":
             self.activations |= calibrate_wide(self.stream_ranges, vit)
         folded = replace(vit, blocks=tuple(self.blocks))
-        return Calibrated(
-            vit=folded, bits=config.bits, weights=self.weights, activations=self.activations, notes=self._notes()
-        )
+        return Calibrated(vit=folded, weights=self.weights, activations=self.activations, notes=self._notes())
 
     def _block(self, index: int, observed: Observed) -> None:
         config, name, block = self.config, f"blocks.{index}", self.vit.blocks[index]
         merge = None if block.merge is None else self._merge(name, observed, block, block.merge)
-        normed1 = self._norm(observed, "norm1", block.norm1, "attn.qkv", block.qkv, block)
+        normed1 = self._norm(name, observed, "norm1", block.norm1, "attn.qkv", block.qkv, block)
         self._keep(f"{name}.norm1", f"{name}.attn.qkv", normed1.quantiser, normed1.weight)
         self.activations |= search_attention(name, observed, block.heads, config)
         to_proj = self._target(observed, "attn.values", block.proj, "attn.proj")
-        found = fit_linear(to_proj, observed.ranges["attn.values"], config, config.bits)
+        found = fit_linear(to_proj, observed.ranges["attn.values"], self._configs(name, "attn.values", "attn.proj"))
         self._keep(f"{name}.attn.values", f"{name}.attn.proj", *found)
-        normed2 = self._norm(observed, "norm2", block.norm2, "mlp.fc1", block.fc1, block)
+        normed2 = self._norm(name, observed, "norm2", block.norm2, "mlp.fc1", block.fc1, block)
         self._keep(f"{name}.norm2", f"{name}.mlp.fc1", normed2.quantiser, normed2.weight)
         self.activations[f"{name}.mlp.fc1"] = fit_pre_activation(observed)
         to_fc2 = self._target(observed, "mlp.gelu", block.fc2, "mlp.fc2")
-        found = fit_gelu(to_fc2, observed.ranges["mlp.gelu"], config)
+        found = fit_gelu(to_fc2, observed.ranges["mlp.gelu"], self._configs(name, "mlp.gelu", "mlp.fc2"))
         self._keep(f"{name}.mlp.gelu", f"{name}.mlp.fc2", *found)
         for residual in (each for each in RESIDUAL if each in observed.values):
             self._residual(f"{name}.{residual}", observed.values[residual], observed.sensitivity[residual])
         self.blocks.append(
             replace(block, norm1=normed1.norm, qkv=normed1.linear, norm2=normed2.norm, fc1=normed2.linear, merge=merge)
         )
-        if config.fold != "none":
+        if any(config.at(f"{name}.{norm}").fold != "none" for norm in NORMS):
             self.notes[f"{name}.largest_ratio"] = round(max(normed1.largest_ratio, normed2.largest_ratio), 2)
 
     def _merge(self, name: str, observed: Observed, block: Block, merge: Merge) -> Merge:
         """Patch merging's LayerNorm and weight, as those of the other layers that read a LayerNorm."""
-        found = self._norm(observed, "merge.norm", merge.norm, "merge.reduction", merge.reduction, block)
+        found = self._norm(name, observed, "merge.norm", merge.norm, "merge.reduction", merge.reduction, block)
         self._keep(f"{name}.merge.norm", f"{name}.merge.reduction", found.quantiser, found.weight)
         return replace(merge, norm=found.norm, reduction=found.linear)
 
@@ -146,19 +146,27 @@ class _Calibration:
     def _even(self, sensitivity: Tensor) -> Tensor:
         return even(sensitivity, self.config.even_share)
 
+    def _configs(self, block: str, tensor: str, layer: str) -> OperandConfigs:
+        """The choices for what a linear layer reads and for its weight."""
+        at = self.config.at
+        return OperandConfigs(input=at(f"{block}.{tensor}"), weight=at(f"{block}.{layer}.weight"))
+
     def _keep(self, source: str, layer: str, quantiser: Quantiser, weight: WeightParameters) -> None:
         self.activations[source], self.weights[layer] = quantiser, weight
 
-    def _norm(self, observed: Observed, norm: str, affine: Affine, layer: str, linear: Affine, block: Block) -> Normed:
+    def _norm(
+        self, name: str, observed: Observed, norm: str, affine: Affine, layer: str, linear: Affine, block: Block
+    ) -> Normed:
+        configs = self._configs(name, norm, layer)
         values = observed.values[norm]
         rows = observed.normed_rows if norm == "norm1" else observed.rows
-        if self.config.norm == "row":
+        if configs.input.norm == "row":
             sampled = replace(observed, values={**observed.values, norm: values[:, rows]})
         else:
             sampled = observed
         target = self._target(sampled, norm, linear, layer)
         period = _row_period(norm, block)
-        found = fit_norm(target, affine, linear, values, rows, observed.ranges[norm], self.config, period)
+        found = fit_norm(target, affine, linear, values, rows, observed.ranges[norm], configs, period)
         if isinstance(found.quantiser, RowQuantiser):
             shares = self.notes.setdefault("outliers_percent", [])
             assert isinstance(shares, list)
@@ -209,7 +217,7 @@ class _Calibration:
             sensitivity=self._even(felt[:, rows + class_tokens]).flatten(0, 1),
             groups=self._groups(len(weight), 1),
         )
-        self.weights["patch_embed"] = fit_weight(target, target.inputs, self.config, EDGE_BITS)
+        self.weights["patch_embed"] = fit_weight(target, target.inputs, self.config.at_width(EDGE_BITS))
         if vit.patch_norm is not None:
             self._patch_norm(rows)
 
@@ -236,7 +244,8 @@ class _Calibration:
             sensitivity=self._even(boundaries.head_sensitivity),
             groups=self._groups(len(head.weight), 1),
         )
-        found = fit_linear(target, (float(x.min()), float(x.max())), self.config, EDGE_BITS)
+        edge = self.config.at_width(EDGE_BITS)
+        found = fit_linear(target, (float(x.min()), float(x.max())), OperandConfigs(input=edge, weight=edge))
         self._keep(self.vit.head_input, "head", *found)
 
     def _notes(self) -> dict[str, object]:

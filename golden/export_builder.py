@@ -18,6 +18,7 @@ from golden.quantizers.base import Quantiser
 from golden.quantizers.channel_scale import ChannelScaleQuantiser
 from golden.quantizers.rows import RowQuantiser, normal_unit, row_arrays
 from golden.quantizers.uniform import UniformQuantiser
+from golden.tensor_parts import EDGE_BITS
 from golden.vit import Affine, Merge
 from golden.windows import Windows
 from hwsim.formats import Format, RowUniform, Uniform
@@ -124,7 +125,7 @@ class Builder:
     def _weight(self, name: str, width: int) -> WeightParameters:
         """What calibration found; the identity where it had nothing to find."""
         if name == "embed":
-            return WeightParameters(codes=torch.eye(width, dtype=torch.int8), scale=torch.ones(width))
+            return WeightParameters(codes=torch.eye(width, dtype=torch.int8), scale=torch.ones(width), bits=EDGE_BITS)
         return self.calibrated.weights[name]
 
     def _multipliers(self, name: str, ratios: Tensor, guard_bits: int = 0) -> None:

@@ -78,8 +78,7 @@ class _Recovery:
         self._weight("head", "norm", vit.head.weight)
         self._keep("embed", "norm")
         folded = replace(vit, blocks=blocks)
-        bits = self.network.manifest.origin.bits
-        return Calibrated(vit=folded, bits=bits, weights=self.weights, activations=self.activations)
+        return Calibrated(vit=folded, weights=self.weights, activations=self.activations)
 
     def _block(self, name: str, block: Block) -> Block:
         norm1, qkv = self._normed(f"{name}.norm1", block.norm1, block.qkv)
@@ -145,7 +144,7 @@ class _Recovery:
 
     def _weight_of(self, layer: str, scale: Tensor) -> None:
         codes = torch.from_numpy(self.network.arrays[f"{layer}.weight"])
-        self.weights[layer] = WeightParameters(codes=codes, scale=scale.float())
+        self.weights[layer] = WeightParameters(codes=codes, scale=scale.float(), bits=8 * codes.element_size())
 
     def _fitted_scale(self, layer: str, weight: Tensor) -> Tensor:
         """Scale of each row by least squares over the codes that did not saturate, float64[N].

@@ -13,15 +13,12 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from golden.reconstruct.config import ReconstructionConfig
+from golden.tensor_parts import BITS_MAX, BITS_MIN, Fold, Gelu, RangeRule, Softmax, TensorParts, own_parts
 from hwsim.errors import HwsimError, describe_validation_error
 
 MethodName = Literal["tsptq", "adfq", "dopq", "minmax", "percentile", "omse", "ptq4vit", "fqvit", "repq"]
 METHODS: tuple[str, ...] = get_args(MethodName)
-RangeRule = Literal["minmax", "percentile", "omse", "percentile_mse", "search"]
-Softmax = Literal["uniform", "two_scale", "twin", "log2", "log_sqrt2", "tanq_a", "tanq_c"]
-Gelu = Literal["uniform", "two_scale", "sign_split", "shift_log2", "shift_log_sqrt2"]
 ChannelRule = Literal["sensitivity", "mse", "kmeans", "threshold", "prefix"]
-BITS_MIN, BITS_MAX = 3, 8
 
 
 class MethodConfig(BaseModel):
@@ -43,7 +40,7 @@ class MethodConfig(BaseModel):
     """What searches weigh the errors of outputs with: the diagonal of the Fisher matrix, or 1."""
     even_share: float = Field(default=0.0, ge=0, le=1)
     """Of the weight by sensitivity, the share that all elements have alike (our decision; 0: the papers')."""
-    fold: Literal["none", "mean", "median", "smooth"] = "none"
+    fold: Fold = "none"
     """Before calibration: per-channel scales of LayerNorm's outputs folded into one, or SQ-b."""
     norm: Literal["tensor", "row"] = "tensor"
     """Scales of LayerNorm's outputs: one, or one for each token position."""
@@ -70,6 +67,8 @@ class MethodConfig(BaseModel):
     """Tokens of all calibration images together that searches see."""
     reconstruction: ReconstructionConfig | None = None
     """How weights are rounded after calibration; to the nearest without it."""
+    tensors: Mapping[str, TensorParts] = {}
+    """What single tensors have of their own, by name or pattern (``golden.tensor_parts``)."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> MethodConfig:
@@ -89,7 +88,31 @@ class MethodConfig(BaseModel):
             raise ValueError(f"residual = channel_scale needs a channel_rule: {', '.join(get_args(ChannelRule))}")
         if self.norm == "row" and self.fold in ("mean", "median"):
             raise ValueError(f"fold = {self.fold} makes one scale of many, which norm = row does not have")
+        for pattern, parts in self.tensors.items():
+            if "*" not in pattern:
+                self._with(parts.chosen())
         return self
+
+    def at(self, tensor: str) -> MethodConfig:
+        """The choices for one tensor, by its name (``golden.tensor_parts``).
+
+        Raises
+        ------
+        HwsimError
+            If what the tensor has of its own does not go with the method's other parts.
+        """
+        own = own_parts(self.tensors, tensor)
+        try:
+            return self._with(own) if own else self
+        except ValidationError as error:
+            raise describe_validation_error(error, f"tensors: {tensor}") from error
+
+    def at_width(self, bits: int) -> MethodConfig:
+        """The same choices at another width."""
+        return self.model_copy(update={"bits": bits})
+
+    def _with(self, own: Mapping[str, Any]) -> MethodConfig:
+        return MethodConfig.model_validate({**self.model_dump(exclude={"tensors"}), **own})
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {

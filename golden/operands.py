@@ -45,33 +45,42 @@ class Normed:
     """Largest scale of a channel over the one that all got, where scales were folded."""
 
 
-def fit_weight(target: Target, inputs: Tensor, config: MethodConfig, bits: int) -> WeightParameters:
+@dataclass(frozen=True, kw_only=True)
+class OperandConfigs:
+    """The choices for both operands of a linear layer."""
+
+    input: MethodConfig
+    weight: MethodConfig
+
+
+def fit_weight(target: Target, inputs: Tensor, config: MethodConfig) -> WeightParameters:
     """Weight of a layer, given its quantised inputs (float32[rows, K])."""
     if config.weights == "search":
-        return search_weight(target, inputs, bits, grid(bits, config.full_grid))
-    return ranges.weight_quantiser(target.weight, bits, config.weights, target.groups)
+        return search_weight(target, inputs, config.bits, grid(config.bits, config.full_grid))
+    return ranges.weight_quantiser(target.weight, config.bits, config.weights, target.groups)
 
 
-def fit_linear(target: Target, x_range: Range, config: MethodConfig, bits: int) -> tuple[Quantiser, WeightParameters]:
+def fit_linear(target: Target, x_range: Range, configs: OperandConfigs) -> tuple[Quantiser, WeightParameters]:
     """Weight and asymmetric input of a linear layer."""
+    config = configs.input
     if config.ranges != "search":
-        chosen: Quantiser = by_rule(target.inputs, x_range, config, bits)
-        return chosen, fit_weight(target, chosen.fake_quantize(target.inputs), config, bits)
-    factors = grid(bits, config.full_grid)
-    candidates = asymmetric_candidates(*x_range, bits, factors)
-    chosen = uniform.calibrate_asymmetric(*x_range, bits)
+        chosen: Quantiser = by_rule(target.inputs, x_range, config)
+        return chosen, fit_weight(target, chosen.fake_quantize(target.inputs), configs.weight)
+    factors = grid(config.bits, config.full_grid)
+    candidates = asymmetric_candidates(*x_range, config.bits, factors)
+    chosen = uniform.calibrate_asymmetric(*x_range, config.bits)
     for _ in range(config.rounds):
-        weight = fit_weight(target, chosen.fake_quantize(target.inputs), config, bits)
+        weight = fit_weight(target, chosen.fake_quantize(target.inputs), configs.weight)
         chosen = search_input(target, weight.dequantize(), [candidates], factors)
     return chosen, weight
 
 
-def by_rule(x: Tensor, x_range: Range, config: MethodConfig, bits: int) -> Quantiser:
+def by_rule(x: Tensor, x_range: Range, config: MethodConfig) -> Quantiser:
     """Asymmetric quantiser of a tensor by the rule of ranges; the extremes are those of the whole tensor."""
     if config.ranges == "minmax":
-        return uniform.calibrate_asymmetric(*x_range, bits)
-    found = ranges.find(x, bits, config.ranges)
-    return uniform.calibrate_asymmetric(float(found.low), float(found.high), bits)
+        return uniform.calibrate_asymmetric(*x_range, config.bits)
+    found = ranges.find(x, config.bits, config.ranges)
+    return uniform.calibrate_asymmetric(float(found.low), float(found.high), config.bits)
 
 
 def fit_norm(
@@ -81,7 +90,7 @@ def fit_norm(
     whole: Tensor,
     sampled: Tensor,
     x_range: Range,
-    config: MethodConfig,
+    configs: OperandConfigs,
     period: int | None = None,
 ) -> Normed:
     """LayerNorm's output and the weight of the layer that reads it.
@@ -93,13 +102,14 @@ def fit_norm(
     sampled : int64[R], the sampled tokens
     period : after how many tokens the scales of rows repeat
     """
+    config = configs.input
     if config.norm == "row":
         quantiser = rows.calibrate_rows(whole, config.bits, config.outlier_threshold, _rule(config), period)
         inputs = quantiser.at_tokens(sampled).fake_quantize(whole[:, sampled]).flatten(0, 1)
-        weight = fit_weight(target, inputs, config, config.bits)
+        weight = fit_weight(target, inputs, configs.weight)
         return Normed(norm=norm, linear=linear, quantiser=quantiser, weight=weight)
     if config.fold == "none":
-        chosen, weight = fit_linear(target, x_range, config, config.bits)
+        chosen, weight = fit_linear(target, x_range, configs)
         return Normed(norm=norm, linear=linear, quantiser=chosen, weight=weight)
     folded = _folded(target, norm, linear, config)
     moved = folded.transform(target.inputs)
@@ -108,10 +118,10 @@ def fit_norm(
         groups=target.groups,
     )  # fmt: skip
     if folded.quantiser is None:
-        chosen, weight = fit_linear(there, (float(moved.min()), float(moved.max())), config, config.bits)
+        chosen, weight = fit_linear(there, (float(moved.min()), float(moved.max())), configs)
     else:
         chosen = folded.quantiser
-        weight = fit_weight(there, chosen.fake_quantize(moved), config, config.bits)
+        weight = fit_weight(there, chosen.fake_quantize(moved), configs.weight)
     ratio = folded.largest_r
     return Normed(norm=folded.norm, linear=folded.linear, quantiser=chosen, weight=weight, largest_ratio=ratio)
 
@@ -141,15 +151,16 @@ def _rule(config: MethodConfig) -> str:
     return "percentile_mse" if config.ranges == "search" else config.ranges
 
 
-def fit_gelu(target: Target, x_range: Range, config: MethodConfig) -> tuple[Quantiser, WeightParameters]:
+def fit_gelu(target: Target, x_range: Range, configs: OperandConfigs) -> tuple[Quantiser, WeightParameters]:
     """GELU's output and fc2's weight, within the accumulator proof."""
+    config = configs.input
     if config.ranges != "search" and config.gelu == "uniform":
-        return fit_linear(target, x_range, config, config.bits)
+        return fit_linear(target, x_range, configs)
     inputs = target.inputs
     searched = config.exponent is None
     exponents: Iterable[int] = GELU_EXPONENTS if searched else [config.exponent or 0]
     for _ in range(config.rounds):
-        weight = fit_weight(target, inputs, config, config.bits)
+        weight = fit_weight(target, inputs, configs.weight)
         choices = gelu_candidates(config, *x_range, exponents)
         admitted = (_admitted(families, weight, target.bias) for families in choices)
         families = next((found for found in admitted if found), None)

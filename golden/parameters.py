@@ -19,6 +19,8 @@ class WeightParameters:
     """int8[N, K]"""
     scale: Tensor
     """float32[N]"""
+    bits: int
+    """Width of a code."""
 
     def dequantize(self) -> Tensor:
         """float32[N, K]"""
@@ -35,7 +37,6 @@ class Calibrated:
 
     vit: Vit
     """The float network, folded where the method folds scales into it."""
-    bits: int
     weights: dict[str, WeightParameters]
     activations: dict[str, Quantiser]
     notes: dict[str, Any] = field(default_factory=dict)

@@ -150,7 +150,7 @@ def search_weight(target: Target, inputs: Tensor, bits: int, factors: Grid) -> W
 
     factor = search_factors(error, largest, factors)
     found = UniformQuantiser(format=start.format, scale=start.scale * factor[:, None])
-    return WeightParameters(codes=found.quantize(target.weight).to(torch.int8), scale=found.scale[:, 0])
+    return WeightParameters(codes=found.quantize(target.weight).to(torch.int8), scale=found.scale[:, 0], bits=bits)
 
 
 def search_input(target: Target, weight: Tensor, families: Sequence[Sequence[Quantiser]], factors: Grid) -> Quantiser:

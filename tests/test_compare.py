@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from distributed import LocalCluster, wait
 
+from golden.method import method_config
 from hwsim import cli
 from hwsim.cost.area import VARIANTS, Size
 from hwsim.cost.format_units import SIDES, format_units, variant
@@ -100,7 +101,11 @@ def test_a_row_is_what_quantize_and_run_find(hwsim: Hwsim, tmp_path: Path) -> No
         layer.name: network.arrays[f"{layer.name}.weight"].size for layer in network.layers if type(layer) is Linear
     }
     edges = linear.pop("patch_embed") + linear.pop("head")
-    assert row["weights_mb"] == (edges + sum(linear.values()) * 6 / 8) / 1e6 == weight_bytes(network, 6) / 1e6
+    assert (
+        row["weights_mb"]
+        == (edges + sum(linear.values()) * 6 / 8) / 1e6
+        == weight_bytes(network, method_config("minmax", 6)) / 1e6
+    )
     assert [tuple(unit) for unit in row["units"]] == list(format_units(network))
     assert row["reconstruction_iterations"] is None
     assert row["images"] == IMAGES

@@ -212,7 +212,7 @@ def weight_quantiser(weight: Tensor, bits: int, rule: str, groups: Tensor) -> We
         for label in labels:
             scale[groups == label] = symmetric_scale(weight[groups == label].reshape(1, -1), bits, rule)
     grid = UniformGrid(bits=bits, signed=True, scale=scale, zero_point=torch.zeros_like(scale))
-    return WeightParameters(codes=grid.columns().quantize(weight).to(torch.int8), scale=scale)
+    return WeightParameters(codes=grid.columns().quantize(weight).to(torch.int8), scale=scale, bits=bits)
 
 
 def _groups(x: Tensor, dim: int | None) -> Tensor:

@@ -22,13 +22,12 @@ class SoftRounding:
     Parameters
     ----------
     weight : float32[N, K], the float network's
-    scale : float32[N], the step of each output channel
-    bits : of the symmetric codes
+    calibrated : their steps and their width
     """
 
-    def __init__(self, weight: Tensor, scale: Tensor, bits: int) -> None:
-        steps = weight.detach() / scale[:, None]
-        self.scale, self.bits = scale, bits
+    def __init__(self, weight: Tensor, calibrated: WeightParameters) -> None:
+        steps = weight.detach() / calibrated.scale[:, None]
+        self.scale, self.bits = calibrated.scale, calibrated.bits
         self.floor = steps.floor()
         sigmoid = (steps - self.floor - STRETCH_LOW) / (STRETCH_HIGH - STRETCH_LOW)
         self.variable = sigmoid.logit().requires_grad_()
@@ -46,7 +45,7 @@ class SoftRounding:
     def harden(self) -> WeightParameters:
         """Codes rounded down or up."""
         codes = self._clamp(self.floor + (self.share() >= 0.5))
-        return WeightParameters(codes=codes.to(torch.int8), scale=self.scale)
+        return WeightParameters(codes=codes.to(torch.int8), scale=self.scale, bits=self.bits)
 
     def _clamp(self, steps: Tensor) -> Tensor:
         top = 2 ** (self.bits - 1)

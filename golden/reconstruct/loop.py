@@ -18,7 +18,7 @@ from torch import Tensor
 
 from golden.augment import enough_images
 from golden.paper import PaperModel
-from golden.parameters import Calibrated, WeightParameters
+from golden.parameters import Calibrated
 from golden.quantizers.uniform import UniformQuantiser
 from golden.reconstruct.branch import Branch, branches
 from golden.reconstruct.checkpoint import Checkpoints, fingerprint
@@ -63,7 +63,7 @@ def reconstruct(
         return calibrated
     seen, unseen = split(images, config.judging_share, config.seed)
     seen = enough_images(seen, config.images, config.seed)
-    parameters = (calibrated.bits, calibrated.weights, calibrated.activations, calibrated.vit)
+    parameters = (calibrated.weights, calibrated.activations, calibrated.vit)
     key = fingerprint(seen.device.type, config, *parameters, seen, unseen)
     checkpoints = Checkpoints(checkpoint, key, report)
     order, model = branches(calibrated.vit), PaperModel(calibrated)
@@ -122,7 +122,7 @@ def _load(checkpoints: Checkpoints, branch: Branch, calibrated: Calibrated, devi
     if tensors is None:
         return None
     weights = {
-        name: WeightParameters(codes=tensors[f"{name}.codes"].to(device), scale=calibrated.weights[name].scale)
+        name: replace(calibrated.weights[name], codes=tensors[f"{name}.codes"].to(device))
         for name in map(branch.layer_name, branch.layers)
     }
     quantisers: dict[str, UniformQuantiser] = {}

@@ -45,9 +45,7 @@ class Student:
     def __init__(self, branch: Branch, calibrated: Calibrated, config: ReconstructionConfig) -> None:
         self.branch, self.vit = branch, calibrated.vit
         self.rounding = {
-            layer: SoftRounding(
-                branch.weight(self.vit, layer), calibrated.weights[branch.layer_name(layer)].scale, calibrated.bits
-            )
+            layer: SoftRounding(branch.weight(self.vit, layer), calibrated.weights[branch.layer_name(layer)])
             for layer in branch.layers
         }
         self.learnt: dict[str, LearntStepQuantiser] = {}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ENERGY_IMAGES = 8
 """Energy depends on the operands a little: it is counted over the first images only."""
-EDGE_LAYERS, EDGE_BITS = ("patch_embed", "head"), 8
+EDGE_LAYERS = ("patch_embed", "head")
 """Layers whose weights have 8 bits in every method."""
 TOPIC = "hwsim-compare"
 """Of the events in which a worker says what it does."""
@@ -147,7 +147,7 @@ def _run(cell: Cell, say: Say) -> Found:
         top1_integer=figures["integer"].top1,
         agreement_paper=figures["paper"].agreement,
         agreement_integer=figures["integer"].agreement,
-        weights_mb=weight_bytes(quantised.network, config.bits) / 1e6,
+        weights_mb=weight_bytes(quantised.network, config) / 1e6,
         arrays_mb=arrays_bytes / 1e6,
         cost=cost,
         no_cost=no_cost,
@@ -203,10 +203,12 @@ def _check_machine(report: RunReport, network: Network) -> None:
         )
 
 
-def weight_bytes(network: Network, bits: int) -> float:
+def weight_bytes(network: Network, config: MethodConfig) -> float:
     """Bytes of all weights, each at its width."""
+    from golden.tensor_parts import EDGE_BITS
+
     layers = [layer.name for layer in network.layers if isinstance(layer, Linear)]
-    widths = {name: EDGE_BITS if name in EDGE_LAYERS else bits for name in layers}
+    widths = {name: EDGE_BITS if name in EDGE_LAYERS else config.at(f"{name}.weight").bits for name in layers}
     return sum(network.arrays[f"{name}.weight"].size * width for name, width in widths.items()) / 8
 
 

@@ -190,7 +190,9 @@ def test_rows_by_hand() -> None:
         proof.term_range(ChannelScaled(bits=8))
 
 
-WEIGHT = WeightParameters(codes=torch.tensor([[100, -50, 20], [-1, 2, -3]], dtype=torch.int8), scale=torch.ones(2) / 64)
+WEIGHT = WeightParameters(
+    codes=torch.tensor([[100, -50, 20], [-1, 2, -3]], dtype=torch.int8), scale=torch.ones(2) / 64, bits=8
+)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_files_of_another_run_are_not_used(run: Run, tmp_path: Path, what: str) 
     if what == "config":
         config = CONFIG.model_copy(update={"seed": 1})
     if what == "weights":
-        changed = WeightParameters(codes=run.low.weights["head"].codes, scale=run.low.weights["head"].scale * 2)
+        changed = replace(run.low.weights["head"], scale=run.low.weights["head"].scale * 2)
         run.low = replace(run.low, weights={**run.low.weights, "head": changed})
     if what == "activations":
         quantiser = run.low.activations["norm"]
@@ -136,8 +136,9 @@ def test_fingerprints_tell_values_apart() -> None:
     values = [
         torch.zeros(2), torch.zeros(2, dtype=torch.int32), torch.zeros(2, 1), torch.tensor([0.0, 1.0]),
         np.zeros(2, np.int8), {"a": 1}, {"b": 1}, {"a": 2}, [1, 2], (2, 1), "1", 1, 1.0, True, None, CONFIG,
-        WeightParameters(codes=torch.zeros(1, 1), scale=torch.ones(1)),
-        WeightParameters(codes=torch.zeros(1, 1), scale=torch.zeros(1)),
+        WeightParameters(codes=torch.zeros(1, 1), scale=torch.ones(1), bits=8),
+        WeightParameters(codes=torch.zeros(1, 1), scale=torch.ones(1), bits=4),
+        WeightParameters(codes=torch.zeros(1, 1), scale=torch.zeros(1), bits=8),
     ]  # fmt: skip
     assert len({fingerprint(value) for value in values}) == len(values)
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})

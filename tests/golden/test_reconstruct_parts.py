@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
+from golden.parameters import WeightParameters
 from golden.quantizers.base import Quantiser
 from golden.quantizers.two_scale import calibrate_gelu, calibrate_softmax
 from golden.quantizers.uniform import UniformQuantiser, calibrate_asymmetric
@@ -27,7 +28,10 @@ from hwsim.formats import Uniform
 
 def some_rounding(bits: int = 4) -> tuple[Tensor, SoftRounding]:
     weight = torch.randn(5, 70, generator=torch.Generator().manual_seed(1))
-    return weight, SoftRounding(weight, torch.linspace(0.2, 0.6, 5), bits)
+    calibrated = WeightParameters(
+        codes=torch.zeros(5, 70, dtype=torch.int8), scale=torch.linspace(0.2, 0.6, 5), bits=bits
+    )
+    return weight, SoftRounding(weight, calibrated)
 
 
 def test_soft_rounding_starts_at_the_float_weight() -> None:
