@@ -14,6 +14,7 @@ from torch import Tensor
 
 from golden.attention_search import search_attention
 from golden.finite import check_finite
+from golden.fold import Folded
 from golden.method import MethodConfig
 from golden.observe import BATCH, RESIDUAL, Boundaries, Observed, even, join, observe_block, observe_boundaries, ones
 from golden.operands import (
@@ -71,45 +72,80 @@ def calibrate(vit: Vit, images: Tensor, config: MethodConfig, report: Report) ->
     HwsimError
         If an activation is not a finite number.
     """
-    return _Calibration(vit, images, config).run(report)
+    one = Calibration(vit, images, config)
+    report("float network")
+    needed = config.metric == "sensitivity" or config.channel_rule == "sensitivity"
+    boundaries = observe_network(vit, images, LABEL_DRAWS if needed else 0, one.generator)
+    one.begin(boundaries)
+    for index in range(len(vit.blocks)):
+        report(f"block {index + 1} of {len(vit.blocks)}")
+        one.block(index, observe_block(vit, index, boundaries, one.tokens, one.generator, one.whole(index)))
+    report("classifier")
+    return one.end(boundaries)
 
 
-class _Calibration:
+def observe_network(vit: Vit, images: Tensor, draws: int, generator: torch.Generator) -> Boundaries:
+    """What is between the blocks, on all images (uint8[n, H, W, C]), with the gradients of so many labels drawn.
+
+    Raises
+    ------
+    HwsimError
+        If an activation is not a finite number.
+    """
+    found = join(list(observe_boundaries(vit, images, draws, generator)))
+    for index, x in enumerate(found.stream):
+        check_finite("embed" if index == 0 else f"blocks.{index - 1}.mlp.add", x)
+    return found
+
+
+class Calibration:
+    """One set of choices, calibrated block by block on what was observed.
+
+    Parameters
+    ----------
+    images : uint8[n, H, W, C]
+
+    Raises
+    ------
+    HwsimError
+        If something that has choices of its own is no tensor of the network.
+    """
+
     def __init__(self, vit: Vit, images: Tensor, config: MethodConfig) -> None:
+        check_patterns(config.tensors, tensor_names(vit))
         self.vit, self.images, self.config = vit, images, config
         self.generator = torch.Generator().manual_seed(config.seed)
         self.tokens = max(4, config.sampled_rows // len(images))
         self.weights: dict[str, WeightParameters] = {}
         self.activations: dict[str, Quantiser] = {}
         self.blocks: list[Block] = []
+        self.folds: dict[str, Folded] = {}
         self.notes: dict[str, object] = {}
         self.stream_ranges: dict[str, float] = {}
         self.widest = {name: width for names, width in stages(vit) for name in names}
 
-    def run(self, report: Report) -> Calibrated:
-        vit, config = self.vit, self.config
-        check_patterns(config.tensors, tensor_names(vit))
-        report("float network")
-        needed = config.metric == "sensitivity" or config.channel_rule == "sensitivity"
-        draws = LABEL_DRAWS if needed else 0
-        boundaries = join(list(observe_boundaries(vit, self.images, draws, self.generator)))
-        for index, x in enumerate(boundaries.stream):
-            check_finite("embed" if index == 0 else f"blocks.{index - 1}.mlp.add", x)
+    def begin(self, boundaries: Boundaries) -> None:
+        """What is before the blocks."""
         self._patch_embed(boundaries)
         self._residual("embed", boundaries.stream[0], boundaries.sensitivity(0))
-        for index in range(len(vit.blocks)):
-            report(f"block {index + 1} of {len(vit.blocks)}")
-            by_rows = [norm for norm in NORMS if config.at(f"blocks.{index}.{norm}").norm == "row"]
-            observed = observe_block(vit, index, boundaries, self.tokens, self.generator, by_rows)
-            self._block(index, self._evened(observed))
-        report("classifier")
-        self._classifier(boundaries)
-        if config.residual == "wide":
-            self.activations |= calibrate_wide(self.stream_ranges, vit)
-        folded = replace(vit, blocks=tuple(self.blocks))
-        return Calibrated(vit=folded, weights=self.weights, activations=self.activations, notes=self._notes())
 
-    def _block(self, index: int, observed: Observed) -> None:
+    def whole(self, index: int) -> list[str]:
+        """Tensors of a block of which every token is to be observed."""
+        return [norm for norm in NORMS if self.config.at(f"blocks.{index}.{norm}").norm == "row"]
+
+    def end(self, boundaries: Boundaries) -> Calibrated:
+        """What is behind the blocks, and all that was found."""
+        self._classifier(boundaries)
+        if self.config.residual == "wide":
+            self.activations |= calibrate_wide(self.stream_ranges, self.vit)
+        folded = replace(self.vit, blocks=tuple(self.blocks))
+        return Calibrated(
+            vit=folded, weights=self.weights, activations=self.activations, folds=self.folds, notes=self._notes()
+        )
+
+    def block(self, index: int, observed: Observed) -> None:
+        """One block."""
+        observed = self._evened(observed)
         config, name, block = self.config, f"blocks.{index}", self.vit.blocks[index]
         merge = None if block.merge is None else self._merge(name, observed, block, block.merge)
         normed1 = self._norm(name, observed, "norm1", block.norm1, "attn.qkv", block.qkv, block)
@@ -129,8 +165,9 @@ class _Calibration:
         self.blocks.append(
             replace(block, norm1=normed1.norm, qkv=normed1.linear, norm2=normed2.norm, fc1=normed2.linear, merge=merge)
         )
-        if any(config.at(f"{name}.{norm}").fold != "none" for norm in NORMS):
-            self.notes[f"{name}.largest_ratio"] = round(max(normed1.largest_ratio, normed2.largest_ratio), 2)
+        if any(norm.startswith(f"{name}.norm") for norm in self.folds):
+            ratios = [found.largest_r for norm, found in self.folds.items() if norm.startswith(f"{name}.norm")]
+            self.notes[f"{name}.largest_ratio"] = round(max(ratios), 2)
 
     def _merge(self, name: str, observed: Observed, block: Block, merge: Merge) -> Merge:
         """Patch merging's LayerNorm and weight, as those of the other layers that read a LayerNorm."""
@@ -167,6 +204,8 @@ class _Calibration:
         target = self._target(sampled, norm, linear, layer)
         period = _row_period(norm, block)
         found = fit_norm(target, affine, linear, values, rows, observed.ranges[norm], configs, period)
+        if found.folded is not None:
+            self.folds[f"{name}.{norm}"] = found.folded
         if isinstance(found.quantiser, RowQuantiser):
             shares = self.notes.setdefault("outliers_percent", [])
             assert isinstance(shares, list)

@@ -16,8 +16,10 @@ from golden.reconstruct.config import ReconstructionConfig
 from golden.tensor_parts import BITS_MAX, BITS_MIN, Fold, Gelu, RangeRule, Softmax, TensorParts, own_parts
 from hwsim.errors import HwsimError, describe_validation_error
 
-MethodName = Literal["tsptq", "adfq", "dopq", "minmax", "percentile", "omse", "ptq4vit", "fqvit", "repq"]
-METHODS: tuple[str, ...] = get_args(MethodName)
+Published = Literal["tsptq", "adfq", "dopq", "minmax", "percentile", "omse", "ptq4vit", "fqvit", "repq"]
+MethodName = Published | Literal["codesign"]
+METHODS: tuple[str, ...] = get_args(Published)
+"""Methods with one choice for all tensors of a kind."""
 ChannelRule = Literal["sensitivity", "mse", "kmeans", "threshold", "prefix"]
 
 
@@ -146,6 +148,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "weights": "percentile_mse", "ranges": "percentile_mse", "metric": "mse", "fold": "mean",
         "softmax": "log_sqrt2", "softmax_scale": "search",
     },
+    # our decision: what all tensors have in common where each has a format of its own (golden.codesign)
+    "codesign": {"weights": "search", "ranges": "percentile_mse", "metric": "mse", "softmax_scale": "search"},
 }  # fmt: skip
 RECONSTRUCTION: Mapping[str, Mapping[str, Any]] = {"adfq": {"attention_weight": 10.0}}
 """What a method's reconstruction has of its own (known: ADFQ-ViT's attention term)."""
@@ -166,7 +170,7 @@ def method_config(method: str, bits: int, parts: Mapping[str, Any] | None = None
     HwsimError
         If the method or a part is unknown, a value is not one of its own, or a part does not apply to the others.
     """
-    if method not in METHODS:
+    if method not in PRESETS:
         raise HwsimError(f"method must be {', '.join(METHODS[:-1])} or {METHODS[-1]}, not {method!r}")
     chosen: dict[str, Any] = dict(PRESETS[method])
     if bits <= LOW_WIDTH_BITS:

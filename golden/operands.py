@@ -41,8 +41,8 @@ class Normed:
     linear: Affine
     quantiser: Quantiser
     weight: WeightParameters
-    largest_ratio: float = 1.0
-    """Largest scale of a channel over the one that all got, where scales were folded."""
+    folded: Folded | None = None
+    """Where scales were folded into both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +122,7 @@ def fit_norm(
     else:
         chosen = folded.quantiser
         weight = fit_weight(there, chosen.fake_quantize(moved), configs.weight)
-    ratio = folded.largest_r
-    return Normed(norm=folded.norm, linear=folded.linear, quantiser=chosen, weight=weight, largest_ratio=ratio)
+    return Normed(norm=folded.norm, linear=folded.linear, quantiser=chosen, weight=weight, folded=folded)
 
 
 def _folded(target: Target, norm: Affine, linear: Affine, config: MethodConfig) -> Folded:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from golden.fold import Folded
 from golden.quantizers.base import Quantiser
 from golden.vit import Vit
 
@@ -39,5 +40,7 @@ class Calibrated:
     """The float network, folded where the method folds scales into it."""
     weights: dict[str, WeightParameters]
     activations: dict[str, Quantiser]
+    folds: dict[str, Folded] = field(default_factory=dict)
+    """What was folded, by the name of LayerNorm's output."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What a reader of ``network.json`` may want to know, such as every softmax exponent."""

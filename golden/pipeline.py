@@ -86,18 +86,37 @@ def quantise(
     if config.reconstruction is not None:
         more = reconstruction or Reconstruction(images=images)
         calibrated = reconstruct(calibrated, more.images.to(device), config.reconstruction, report, more.checkpoint)
+    noted = {"device": describe(device), **(recorded or {})}
+    network = network_of(model, calibrated, config, len(images), noted)
+    return Quantised(model=model, calibrated=calibrated, network=network)
+
+
+def network_of(
+    model: Model, calibrated: Calibrated, config: MethodConfig, images: int, recorded: dict[str, object]
+) -> Network:
+    """The integer network of calibrated parameters.
+
+    Parameters
+    ----------
+    images : number of calibration images
+    recorded : what the network shall say beside the choices and the calibration's notes
+
+    Raises
+    ------
+    HwsimError
+        If a number does not fit the width that docs/numerics.md gives it.
+    """
     chosen = config.model_dump(exclude={"method", "bits", "seed"})
     origin = Origin(
         model=model.name,
         method=config.method,
         bits=config.bits,
         seed=config.seed,
-        calibration_images=len(images),
-        options={**chosen, **calibrated.notes, "device": describe(device), **(recorded or {})},
+        calibration_images=images,
+        options={**chosen, **calibrated.notes, **recorded},
         versions=versions(),
     )
-    network = export(model.name, calibrated, model.preprocess, model.classes, origin)
-    return Quantised(model=model, calibrated=calibrated, network=network)
+    return export(model.name, calibrated, model.preprocess, model.classes, origin)
 
 
 def measure(

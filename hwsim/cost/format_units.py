@@ -29,6 +29,11 @@ def format_units(network: Network) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(unit for layer in network.layers for unit in _units(layer, network)))
 
 
+def units_by_layer(network: Network) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Decoders and encoders that each layer needs, by its name."""
+    return {layer.name: tuple(dict.fromkeys(_units(layer, network))) for layer in network.layers}
+
+
 def variant(role: str, format_: str) -> Variant:
     """What to synthesise for a role and a format.
 

@@ -12,7 +12,7 @@ import yaml
 from hwsim.config import parse_preset
 from hwsim.errors import HwsimError
 
-METHOD_DEFAULT, BITS_DEFAULT = "tsptq", 8
+METHOD_DEFAULT, BITS_DEFAULT, CODESIGN = "tsptq", 8, "codesign"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,8 @@ class MethodChoice:
     """What ``golden.method.method_config`` takes."""
 
     method: str
-    bits: int
+    bits: int | None
+    """None: not said, of a method whose widths are a budget."""
     parts: dict[str, Any]
 
 
@@ -41,13 +42,15 @@ def choose_method(
         If the file cannot be read or a choice is malformed; what the values mean is checked later.
     """
     values = {} if config is None else _read(config)
-    from_file = values.pop("method", METHOD_DEFAULT), values.pop("bits", BITS_DEFAULT)
+    from_file = values.pop("method", METHOD_DEFAULT), values.pop("bits", None)
     if reconstruct:
         values.setdefault("reconstruction", True)
     for part in parts:
         key, value = parse_part(part)
         values[key] = value
-    return MethodChoice(method=method or from_file[0], bits=bits or from_file[1], parts=values)
+    chosen, default = method or from_file[0], BITS_DEFAULT
+    said = from_file[1] if bits is None else bits
+    return MethodChoice(method=chosen, bits=default if said is None and chosen != CODESIGN else said, parts=values)
 
 
 def parse_part(part: str) -> tuple[str, Any]:

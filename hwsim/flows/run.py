@@ -21,7 +21,7 @@ from hwsim.errors import HwsimError
 from hwsim.flows.interrupt import deferred_interrupt
 from hwsim.flows.shipped import data_path, network_path
 from hwsim.flows.versions import versions
-from hwsim.images import ImageSet, load_images
+from hwsim.images import load_images
 from hwsim.interpreter import run_program
 from hwsim.machine import Machine
 from hwsim.network import load_network
@@ -67,7 +67,7 @@ def run(options: RunOptions, progress: Progress | None = None) -> RunReport:
     )
     program = compile_network(network, config)
     executable = compile_executable(network, config)
-    times = profile(executable, program, _tile_steps(executable, images))
+    times = profile(executable, program, tile_steps(executable, images.pixels[0]))
     machine = Machine(program)
     machine.run(images.pixels[:1])  # compiles the kernels, so that the time below is the machine's own
     log.info("running %d images on %s", len(images), config.name)
@@ -94,8 +94,8 @@ def run(options: RunOptions, progress: Progress | None = None) -> RunReport:
     )
 
 
-def _tile_steps(executable: Executable, images: ImageSet) -> dict[int, NDArray[np.int64]] | None:
-    """Steps of each tile in the first image, where outliers add some; None where every image takes the same."""
+def tile_steps(executable: Executable, pixels: NDArray[np.uint8]) -> dict[int, NDArray[np.int64]] | None:
+    """Steps of each tile in one image, where outliers add some; None where every image takes the same."""
     if not any(one.operation == "gemm" and one["outliers"] for one in executable.program):
         return None
-    return run_program(executable.with_image(images.pixels[0]), executable.config).tile_steps
+    return run_program(executable.with_image(pixels), executable.config).tile_steps
