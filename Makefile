@@ -41,12 +41,14 @@ imagenet: .venv/test.stamp
 COMPARE_DEIT = $(BIN)/hwsim compare --models deit_tiny_patch16_224 --weights "$(WEIGHTS)" --calib "$(IMAGES)/calib" --data "$(IMAGES)/val"
 METHODS = minmax,percentile,omse,fqvit,ptq4vit,tsptq,repq,adfq,dopq
 EXTRA = tsptq:fold=smooth,adfq:gelu=shift_log_sqrt2
+EVEN = tsptq:even_share=0.5
 
 accuracy: .venv/test.stamp
 	@test -n "$(WEIGHTS)" && test -n "$(IMAGES)" || { echo "usage: make accuracy WEIGHTS=deit_tiny.safetensors IMAGES=folder-with-calib-and-val"; exit 2; }
 	@mkdir -p build/accuracy
 	$(COMPARE_DEIT) --methods $(METHODS) --bits 8,6,4 --json build/accuracy/methods.json
 	$(COMPARE_DEIT) --methods $(EXTRA) --bits 8,6 --json build/accuracy/extra.json
+	$(COMPARE_DEIT) --methods $(EVEN) --bits 6,4 --json build/accuracy/even.json
 	$(COMPARE_DEIT) --methods adfq,dopq --bits 4 --reconstruct --json build/accuracy/reconstructed.json
 	$(BIN)/python -m benchmarks.accuracy_table build/accuracy/*.json
 
