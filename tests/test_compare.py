@@ -221,6 +221,7 @@ def test_a_failing_cell_stops_no_other(hwsim: Hwsim, monkeypatch: pytest.MonkeyP
     [
         (("--methods", "minmax,magic"), "method must be tsptq, adfq, dopq, .* or repq, not 'magic'"),
         (("--methods", "softmax=log2,minmax"), "'softmax=log2' has no method before it"),
+        (("--methods", "codesign"), "codesign chooses within a budget, expected hwsim quantize --method codesign"),
         (("--methods", "minmax:softmax"), "'minmax:softmax' has a part without a value"),
         (("--methods", "minmax:softmax=cubic"), "method minmax: softmax: input should be .*, not 'cubic'"),
         (("--methods", ","), "--methods: names nothing"),

@@ -20,6 +20,7 @@ from hwsim.compiler import compile_network
 from hwsim.compiler.executable import compile_executable
 from hwsim.config import AcceleratorConfig
 from hwsim.cost.cycles import profile
+from hwsim.cost.energy import Component
 from hwsim.cost.estimate import AJ_PER_UJ, Cost, estimate
 from hwsim.cost.format_units import units_by_layer
 from hwsim.errors import HwsimError
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from golden.parameters import Calibrated
 
 WEIGHT = ".weight"
+MEMORIES: tuple[Component, ...] = ("weight_buffer", "dram")
+"""What the width of a weight decides."""
 NORM_KINDS = ("norm", "norm1", "norm2")
 Units = tuple[tuple[str, str], ...]
 PLAIN_COLUMN = 5
@@ -85,8 +88,9 @@ def costs_by_tensor(network: Network, config: AcceleratorConfig, pixels: NDArray
         for read, own_units in _tensors([by_name[name] for name in row.layers], units):
             tensor = moved.get(read, read)
             before = found.get(tensor, TensorCost(energy_uj=0.0, cycles=0, units=()))
+            energy_aj = sum(row.energy_aj[name] for name in MEMORIES) if tensor.endswith(WEIGHT) else row.total_aj
             found[tensor] = TensorCost(
-                energy_uj=before.energy_uj + row.total_aj / (AJ_PER_UJ * len(pixels)),
+                energy_uj=before.energy_uj + energy_aj / (AJ_PER_UJ * len(pixels)),
                 cycles=before.cycles + row.cycles.total,
                 units=tuple(dict.fromkeys((*before.units, *own_units))),
             )

@@ -14,6 +14,7 @@ from hwsim.cost.area import price
 from hwsim.cost.format_units import SIDES, variant
 from hwsim.cost.synthesis import synthesise, yosys_version
 from hwsim.errors import HwsimError
+from hwsim.flows.codesign import METHOD as CODESIGN
 from hwsim.flows.compare_cell import TOPIC, Cell, Source, load_source, run_cell
 from hwsim.flows.compare_options import SHIPPED_SET, CompareOptions, by_model, parse_bits, parse_methods, split_list
 from hwsim.flows.compare_store import Store
@@ -131,9 +132,12 @@ def plan(options: CompareOptions, store: Store) -> list[Planned]:
 
     reconstruction = {"reconstruction": True} if options.reconstruct else {}
     given = {"seed": options.seed, **reconstruction}
+    variants = parse_methods(options.methods)
+    if any(one.method == CODESIGN for one in variants):
+        raise HwsimError("--methods: codesign chooses within a budget, expected hwsim quantize --method codesign")
     configs = [
         (one.label, bits, method_config(one.method, bits, {**given, **one.parts}).model_dump(mode="json"))
-        for one in parse_methods(options.methods)
+        for one in variants
         for bits in parse_bits(options.bits)
     ]
     jobs = min(_jobs(options), len(configs))
