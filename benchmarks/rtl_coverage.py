@@ -37,6 +37,7 @@ def random_cases(count: int, seed: int) -> list[Case]:
             kind=rng.choice(["program", "program", "network"]), seed=rng.getrandbits(31), chains=rng.randint(1, 6),
             trace=rng.random() < 0.5, latency=rng.randint(0, 60), stall=rng.choice([0, 20, 80, 200]),
             dram_seed=rng.getrandbits(31), row_scales=rng.random() < 0.5, wide_stream=rng.random() < 0.5,
+            narrow_weights=rng.random() < 0.5,
         )
         for _ in range(count)
     ]  # fmt: skip

@@ -72,6 +72,11 @@ class AcceleratorConfig(BaseModel):
         return self.activation_buffer_bytes // self.word_bytes
 
     @property
+    def step_beats(self) -> int:
+        """Beats of one-byte weights of a reduction step."""
+        return -(-self.array_columns // self.beat_bytes)
+
+    @property
     def weight_steps(self) -> int:
         """Reduction steps that one bank of the weight buffer holds."""
         return self.weight_buffer_bytes // (2 * self.array_columns)

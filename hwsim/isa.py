@@ -51,6 +51,7 @@ LOAD = (
     Field("beats", 64, 24, "DRAM beats to read"),
     Field("target", 96, 4, "where the beats go", LOAD_TARGETS),
     Field("bank", 100, 1, "weights: bank of the weight buffer; program: half of the instruction buffer"),
+    Field("packed", 101, 1, "weights: 4 bits each, two a byte, the low half first; parameters begin a beat"),
     Field("steps", 112, 16, "weights: reduction steps; one parameter entry a beat follows them"),
     Field("base", 128, 24, "codes, halfwords: word address of the tensor"),
     Field("stride", 160, 16, "codes: words of a row of blocks; halfwords: words of a row"),

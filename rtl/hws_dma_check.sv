@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Refuses a load or store that the DMA cannot execute, before any AXI traffic.
 //
-// illegal_o: unknown operation or target, an empty shape, an address that begins no burst, a store whose first channel
-// begins no beat. outside_o: a byte outside of the window [base_i, base_i + bytes_i). Combinational.
+// illegal_o: unknown operation or target, an empty shape, packed but no weights, an address that begins no burst, a store
+// whose first channel begins no beat. outside_o: a byte outside of the window [base_i, base_i + bytes_i). Combinational.
 `default_nettype none
 module hws_dma_check #(
   localparam int AddressWidth = hws_pkg::DramAddressWidth
@@ -48,7 +48,8 @@ module hws_dma_check #(
   assign codes = target == TargetWidth'(hws_pkg::LoadTargetCodes);
   assign halfwords = target == TargetWidth'(hws_pkg::LoadTargetHalfwords);
   assign load = opcode == LOAD && target <= TargetWidth'(hws_pkg::LoadTargetRowMultipliers) &&
-      (run_bytes != '0 || !(codes || halfwords)) && ((runs != '0 && lines != '0) || !codes);
+      (run_bytes != '0 || !(codes || halfwords)) && ((runs != '0 && lines != '0) || !codes) &&
+      (target == TargetWidth'(hws_pkg::LoadTargetWeights) || !instruction_i[hws_pkg::LoadPackedLsb]);
   assign on_beat = instruction_i[hws_pkg::StoreHalfwordsLsb] ? first_channel[HalfwordBits-1:0] == '0 :
       first_channel == '0;
   assign store = opcode == STORE && run_bytes != '0 && runs != '0 && on_beat;

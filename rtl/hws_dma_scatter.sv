@@ -4,10 +4,10 @@
 //   codes      byte n: run = n / run_bytes, row = first_row + run / (runs * lines) * runs + run mod runs,
 //              channel = first_channel + run / runs mod lines * run_bytes + n mod run_bytes      (counters, no dividers)
 //   halfwords  a row of run_bytes begins a beat and a word
-//   others     a beat a sink word; table: a code a sink word; weights: steps, then parameter entries
+//   others     a beat a sink word; table: a code a sink word; packed weights: half a beat a sink word (hws_dma_sink)
 //
-// A piece: bytes of one beat that go to the same row and the same block of the activation buffer, moved so that the first
-// one is byte 0. One piece a cycle, and at least one cycle a beat. A beat taken in cycle t is at the ports from t + 2 on,
+// A piece: bytes of one beat that go to the same row and the same block of the activation buffer, or a sink word's, moved
+// so that the first one is byte 0. One piece a cycle, and at least one cycle a beat. A beat taken in cycle t is at the ports from t + 2 on,
 // one cycle for each of its pieces; done_o is high with the last piece of the last beat. start_i comes before the first beat.
 `default_nettype none
 module hws_dma_scatter #(
@@ -45,9 +45,8 @@ module hws_dma_scatter #(
   localparam int BeatsWidth = hws_pkg::LoadBeatsWidth;
   localparam int CountWidth = hws_pkg::LoadRunBytesWidth;  // of rows, runs, lines, channels and bytes of a run
   localparam int BytesWidth = hws_pkg::LoadBytesWidth;
-  localparam int ProgramParts = hws_pkg::InstructionWidth / DramWidth;
 
-  logic [CountWidth-1:0] run_bytes, runs, lines, first_channel, steps;
+  logic [CountWidth-1:0] run_bytes, runs, lines, first_channel;
   logic [WordBits-1:0] first_row;  // in its row of blocks
   logic [AddressWidth-1:0] stride;
   logic [TargetWidth-1:0] target;
@@ -58,7 +57,6 @@ module hws_dma_scatter #(
   assign lines         = instruction_i[hws_pkg::LoadLinesLsb+:CountWidth];
   assign first_channel = codes ? instruction_i[hws_pkg::LoadFirstChannelLsb+:CountWidth] : '0;
   assign first_row     = instruction_i[hws_pkg::LoadFirstRowLsb+:WordBits];
-  assign steps         = instruction_i[hws_pkg::LoadStepsLsb+:CountWidth];
   assign stride        = AddressWidth'(instruction_i[hws_pkg::LoadStrideLsb+:hws_pkg::LoadStrideWidth]);
   assign target        = instruction_i[hws_pkg::LoadTargetLsb+:TargetWidth];
   assign codes         = target == TargetWidth'(hws_pkg::LoadTargetCodes);
@@ -67,7 +65,7 @@ module hws_dma_scatter #(
   assign to_buffer     = codes || halfwords;
 
   // The beat, and the piece of it.
-  logic beat_valid_q, finish, last, dropped, run_end;
+  logic beat_valid_q, finish, last, dropped, run_end, halves, weights_end;
   logic [DramWidth-1:0] beat_q, moved;
   logic [BeatsWidth-1:0] beats_left_q;
   logic [  ByteBits-1:0] offset_q;
@@ -93,6 +91,7 @@ module hws_dma_scatter #(
     finish = 1'b1;
     if (codes) finish = length == in_beat || count == length;
     if (table_codes) finish = offset_q == ByteBits'(DramBytes - 1);
+    if (halves) finish = offset_q != '0 || weights_end;
   end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -129,6 +128,7 @@ module hws_dma_scatter #(
     end else if (beat_valid_q) begin
       if (finish) beats_left_q <= beats_left_q - 1'b1;
       if (finish) offset_q <= '0;
+      else if (halves) offset_q <= ByteBits'(DramBytes / 2);
       else offset_q <= table_codes ? offset_q + 1'b1 : offset_q + length[ByteBits-1:0];
       bytes_left_q <= bytes_left_q - BytesWidth'(length);
       if (!run_end) begin
@@ -164,35 +164,24 @@ module hws_dma_scatter #(
   end
 
   // Place of the piece in a sink.
-  logic parameters, parameters_q, part_end;
-  logic [15:0] index_q;
-  logic [5:0] part_q, last_part;
+  logic [TargetWidth-1:0] sink_target;
+  logic [15:0] sink_index;
+  logic [5:0] sink_part;
+  logic [DramWidth-1:0] sink_data;
 
-  assign parameters = target == TargetWidth'(hws_pkg::LoadTargetWeights) && parameters_q;
-  assign part_end   = part_q == last_part;
-
-  always_comb begin
-    last_part = '0;
-    if (target == TargetWidth'(hws_pkg::LoadTargetWeights) && !parameters_q) last_part = 6'(hws_pkg::StepBeats - 1);
-    if (target == TargetWidth'(hws_pkg::LoadTargetProgram)) last_part = 6'(ProgramParts - 1);
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (start_i) begin
-      parameters_q <= steps == '0;
-      index_q      <= '0;
-      part_q       <= '0;
-    end else if (beat_valid_q) begin
-      part_q <= part_end ? '0 : part_q + 1'b1;
-      if (part_end) begin
-        index_q <= index_q + 1'b1;
-        if (!parameters_q && index_q + 1'b1 == steps) begin
-          parameters_q <= 1'b1;
-          if (target == TargetWidth'(hws_pkg::LoadTargetWeights)) index_q <= '0;
-        end
-      end
-    end
-  end
+  hws_dma_sink u_sink (
+    .clk_i,
+    .start_i,
+    .instruction_i,
+    .step_i  (beat_valid_q),
+    .data_i  (moved),
+    .halves_o(halves),
+    .end_o   (weights_end),
+    .target_o(sink_target),
+    .index_o (sink_index),
+    .part_o  (sink_part),
+    .data_o  (sink_data)
+  );
 
   // Output registers. Only the valid bits are reset.
   logic [DramWidth-1:0] data_q;
@@ -216,15 +205,15 @@ module hws_dma_scatter #(
 
   always_ff @(posedge clk_i) begin
     if (beat_valid_q) begin
-      data_q <= moved;
+      data_q <= sink_data;
       write_address_o <= codes ? row_word_q + AddressWidth'({position_q[CountWidth-1:WordBits], WordBits'(0)}) :
           row_word_q + AddressWidth'(position_q[CountWidth-1:WordBits]);
       write_rotate_o <= codes ? row_q + position_q[WordBits-1:0] : position_q[WordBits-1:0];
       write_row_o <= row_q;
       write_mask_o <= WordBytes'(mask);
-      sink_target_o <= parameters ? TargetWidth'(hws_pkg::SinkParameters) : target;
-      sink_index_o <= index_q;
-      sink_part_o <= part_q;
+      sink_target_o <= sink_target;
+      sink_index_o <= sink_index;
+      sink_part_o <= sink_part;
     end
   end
 
@@ -235,7 +224,6 @@ module hws_dma_scatter #(
 
   initial begin
     if (WordBytes % DramBytes != 0) $fatal(1, "WordBytes is %0d, expected a multiple of a beat", WordBytes);
-    if (ProgramParts * DramWidth != hws_pkg::InstructionWidth) $fatal(1, "a beat must divide an instruction");
   end
 endmodule : hws_dma_scatter
 `default_nettype wire

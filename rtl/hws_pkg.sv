@@ -175,6 +175,8 @@ package hws_pkg;
   localparam int LoadTargetRowMultipliers = 7;
   localparam int LoadBankLsb = 100;
   localparam int LoadBankWidth = 1;
+  localparam int LoadPackedLsb = 101;
+  localparam int LoadPackedWidth = 1;
   localparam int LoadStepsLsb = 112;
   localparam int LoadStepsWidth = 16;
   localparam int LoadBaseLsb = 128;

@@ -4,6 +4,7 @@ An oracle for ``hwsim/cost/traffic.py``, which counts what the instructions of a
 
 * Row operands are read once for each column tile, column operands once for each row tile; ragged tiles move only the
   elements that exist. Codes are packed at their own number of bits, weights at ``weight_bits``.
+* Weights of a layer that all have 4 bits come from DRAM at 4 bits each.
 * Weights come from DRAM into the weight buffer once an image.
 * DRAM is also read for the pixels, the constant of the embedding, and the parameters that the drain and the
   LayerNorm unit keep in registers: bias, multiplier and shift of each column, affine, channels' shifts, table. They
@@ -83,7 +84,8 @@ def _operands(network: Network, layer: Product, config: AcceleratorConfig, bits:
     if column_tensor is not None:
         bits.activation_read_bits += columns * network.tensor(column_tensor).format.bits * row_tiles
         return
-    bits.dram_read_bits += columns * config.weight_bits
+    weight = network.arrays[f"{layer.name}.weight"]
+    bits.dram_read_bits += columns * (4 if weight.min() >= -8 and weight.max() <= 7 else config.weight_bits)
     bits.weight_write_bits += columns * config.weight_bits
     bits.weight_read_bits += columns * config.weight_bits * row_tiles
 

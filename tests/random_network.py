@@ -37,6 +37,9 @@ from tests.random_rows import VALUE_DEVIATION, random_rows, row_deviation
 
 SIGNED_16 = Uniform(bits=16, signed=True)
 WEIGHT_DEVIATION = 40
+NARROW_DEVIATION = 4
+"""Of weights of 4 bits."""
+EDGE_LAYERS = ("patch_embed", "head")
 STREAM_DEVIATION = 3000
 """Of a residual stream of 16 bits."""
 BRANCH_DEVIATION = 12_000
@@ -85,17 +88,26 @@ def random_shape(rng: np.random.Generator) -> Shape:
 
 
 def random_network(
-    seed: int, *, many_shifts: bool = True, row_scales: bool = False, wide_stream: bool = False, **changes: Any
+    seed: int,
+    *,
+    many_shifts: bool = True,
+    row_scales: bool = False,
+    wide_stream: bool = False,
+    narrow_weights: bool = False,
+    **changes: Any,
 ) -> Network:
     """Small random network; ``changes`` replace sizes of its ``Shape``.
 
     ``many_shifts`` draws logarithmic and codebook formats too, which two accumulators cannot hold. ``row_scales`` lets
-    most LayerNorms make rows with scales of their own, most of them with outliers, and ``wide_stream`` gives the
-    residual stream 11 to 16 bits.
+    most LayerNorms make rows with scales of their own, most of them with outliers, ``wide_stream`` gives the
+    residual stream 11 to 16 bits, and ``narrow_weights`` gives all layers but the first and the last weights of 4 bits.
     """
     rng = np.random.default_rng(seed)
     shape = replace(random_shape(rng), **changes)
-    return vit_network(shape, rng, many_shifts=many_shifts, row_scales=row_scales, wide_stream=wide_stream)
+    return vit_network(
+        shape, rng, many_shifts=many_shifts, row_scales=row_scales, wide_stream=wide_stream,
+        narrow_weights=narrow_weights,
+    )  # fmt: skip
 
 
 def random_images(network: Network, count: int, seed: int) -> NDArray[np.uint8]:
@@ -139,16 +151,23 @@ def vit_network(
     many_shifts: bool = False,
     row_scales: bool = False,
     wide_stream: bool = False,
+    narrow_weights: bool = False,
 ) -> Network:
     """Random vision transformer in the layer order of a timm ViT."""
-    return _Builder(shape, rng, many_shifts, row_scales, wide_stream).build()
+    return _Builder(shape, rng, many_shifts, row_scales, wide_stream, narrow_weights).build()
 
 
 class _Builder:
     def __init__(
-        self, shape: Shape, rng: np.random.Generator, many_shifts: bool, row_scales: bool, wide_stream: bool
+        self,
+        shape: Shape,
+        rng: np.random.Generator,
+        many_shifts: bool,
+        row_scales: bool,
+        wide_stream: bool,
+        narrow_weights: bool,
     ) -> None:
-        self.shape, self.rng, self.wide_stream = shape, rng, wide_stream
+        self.shape, self.rng, self.wide_stream, self.narrow_weights = shape, rng, wide_stream, narrow_weights
         # of their own, so that all else stays the same
         self.format_rng = rng.spawn(1)[0] if many_shifts else None
         self.row_rng = rng.spawn(1)[0] if row_scales else None
@@ -222,9 +241,11 @@ class _Builder:
     ) -> str:
         rows, depth = self.tensors[source].shape
         rng = self.rng
-        weight = np.clip(np.rint(rng.normal(size=(columns, depth)) * WEIGHT_DEVIATION), -128, 127).astype(np.int8)
+        narrow = self.narrow_weights and name not in EDGE_LAYERS
+        spread, end = (NARROW_DEVIATION, 8) if narrow else (WEIGHT_DEVIATION, 128)
+        weight = np.clip(np.rint(rng.normal(size=(columns, depth)) * spread), -end, end - 1).astype(np.int8)
         row_deviation = _deviation(self.tensors[source].format)
-        acc_deviation = row_deviation * WEIGHT_DEVIATION * math.sqrt(depth)
+        acc_deviation = row_deviation * spread * math.sqrt(depth)
         self.arrays[f"{name}.weight"] = weight
         self.arrays[f"{name}.bias"] = np.rint(rng.normal(size=columns) * acc_deviation / 2).astype(np.int32)
         self._multipliers(name, deviation / acc_deviation, columns)

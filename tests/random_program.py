@@ -166,9 +166,12 @@ class RandomProgram:
         step_bytes = max(config.array_columns, config.beat_bytes)
         weight_steps = steps if source == "weights" else 0
         parameters = self.entries([self._parameter(rng) for _ in range(config.array_columns)])
+        packed = int(weight_steps > 0 and rng.random() < 0.5)
+        weight_bytes = -(-weight_steps * step_bytes // (2 * config.beat_bytes)) * config.beat_bytes
         self.load(
-            "weights", f"weights {bank}", rng.randbytes(weight_steps * step_bytes) + parameters, bank=bank,
-            steps=weight_steps,
+            "weights", f"weights {bank}",
+            rng.randbytes(weight_bytes if packed else weight_steps * step_bytes) + parameters, bank=bank,
+            steps=weight_steps, packed=packed,
         )  # fmt: skip
         if source != "weights":
             shape = (columns, steps) if source == "channels" else (steps, columns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -125,25 +127,34 @@ def test_store_writes_what_the_strobes_let_through(
     assert (state.activation.words == memory.words).all()
 
 
-@given(config=configs, seed=seeds, bank=st.integers(0, 1), steps=st.integers(0, 40), entries=st.integers(0, 4))
+@given(
+    config=configs, seed=seeds, bank=st.integers(0, 1), steps=st.integers(0, 40), entries=st.integers(0, 4),
+    packed=st.booleans(),
+)  # fmt: skip
 @EXAMPLES
 def test_weights_and_parameters_of_a_bank(
-    config: AcceleratorConfig, seed: int, bank: int, steps: int, entries: int
+    config: AcceleratorConfig, seed: int, bank: int, steps: int, entries: int, packed: bool
 ) -> None:
     state, before = random_state(config, seed), random_state(config, seed)
     columns, beat = config.array_columns, config.beat_bytes
     step_bytes = max(columns, beat)
     weight_beats = steps * step_bytes // beat
-    execute(load("weights", beats=max(1, weight_beats + entries), bank=bank, steps=steps), state)
+    if packed:
+        weight_beats = math.ceil(weight_beats / 2)
+    execute(load("weights", beats=max(1, weight_beats + entries), bank=bank, steps=steps, packed=packed), state)
     entries = max(1, weight_beats + entries) - weight_beats
     for step in range(steps):
-        data = before.dram[step * step_bytes : step * step_bytes + columns]
-        assert state.weights[bank, step].tolist() == data.view(np.int8).tolist()
+        first = step * step_bytes
+        expected_weights = [
+            signed(int(before.dram[i // 2]), 4 * (i % 2), 4) if packed else signed(int(before.dram[i]), 0, 8)
+            for i in range(first, first + columns)
+        ]
+        assert state.weights[bank, step].tolist() == expected_weights
     assert (state.weights[bank, steps:] == before.weights[bank, steps:]).all()
     assert (state.weights[1 - bank] == before.weights[1 - bank]).all()
     for column in range(columns):
         if column < entries:
-            at = steps * step_bytes + column * beat
+            at = (weight_beats + column) * beat
             word = int.from_bytes(before.dram[at : at + 8].tobytes(), "little")
             expected = (
                 signed(word, 0, 32), signed(word, 32, 16), word >> 48 & 63, word >> 54 & 7, word >> 57 & 7,
@@ -207,6 +218,9 @@ STORE = {"beats": 2, "stride": 8, "row_bytes": 9, "rows": 1}
         (load("weights", beats=2, steps=3), "load: steps is 3, expected at most 2"),
         (load("weights", beats=1030, steps=1025), "load: steps is 1025, expected at most 1024"),
         (load("weights", beats=7, steps=2), "load: 5 parameter entries, expected at most 4"),
+        (load("weights", beats=2, steps=5, packed=1), "load: steps is 5, expected at most 4"),
+        (load("weights", beats=7, steps=3, packed=1), "load: 5 parameter entries, expected at most 4"),
+        (load("table", beats=2, packed=1), "load: packed is 1 and target table, expected weights or packed 0"),
         (load("layernorm", beats=129), "load: 129 channels of LayerNorm, expected at most 128"),
         (load("codebook", beats=513), "load: 513 entries and thresholds of the codebook, expected at most 512"),
         (load("program", beats=9), "load: 72 bytes of program, expected instructions, at most 16"),

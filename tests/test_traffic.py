@@ -64,6 +64,7 @@ BY_HAND = [
     (Instruction("layernorm", {"rows": 3, "channels": 5}), traffic(read=9 * 8, write=9 * 2)),
     (Instruction("layernorm", {"rows": 3, "channels": 5, "outliers": 1}), traffic(read=9 * 8, write=3 * 9 * 2)),
     (load("weights", beats=11, steps=7), traffic(weight_write=7 * 4, dram_read=11 * 8)),
+    (load("weights", beats=8, steps=7, packed=1), traffic(weight_write=7 * 4, dram_read=8 * 8)),
     (load("codes", beats=3, bytes=20), traffic(write=20, dram_read=3 * 8)),
     (load("halfwords", beats=4, run_bytes=12), traffic(write=2 * 12, dram_read=4 * 8)),
     *[
@@ -86,9 +87,10 @@ def test_steps_of_outliers_are_steps() -> None:
     assert astuple(found) == traffic(read=32 * 8, write=15 * 2, weight_read=32 * 4)
 
 
-def test_traffic_is_the_closed_form_where_everything_is_whole() -> None:
+@pytest.mark.parametrize("narrow_weights", [False, True])
+def test_traffic_is_the_closed_form_where_everything_is_whole(narrow_weights: bool) -> None:
     """What the closed form counts with packed codes, and every cause of a difference."""
-    network = vit_network(WHOLE, np.random.default_rng(0))
+    network = vit_network(WHOLE, np.random.default_rng(0), narrow_weights=narrow_weights)
     program, executable = compile_network(network, EDGE), compile_executable(network, EDGE)
     found, closed_forms = profile(executable, program).traffic, closed_form_traffic(network, EDGE)
     assert network.tensor("embed.out").format.bits < 8  # so that packing shows
@@ -112,8 +114,10 @@ def test_traffic_is_the_closed_form_where_everything_is_whole() -> None:
         assert (moved.activation_read_bits, moved.activation_write_bits) == (read, written), one.name
         assert moved.weight_write_bits == closed.weight_write_bits
         assert moved.weight_read_bits == closed.weight_read_bits
+    assert found["blocks.0.mlp.fc2"].weight_write_bits == 128 * 64 * 8
     qkv = next(one for one in program.passes if one.name == "blocks.0.attn.qkv")
     entries = qkv.channels * (64 - 32 - 16 - 6)  # a beat for each column's parameters
+    assert closed_forms[qkv.name].dram_read_bits == 192 * (64 * (4 if narrow_weights else 8) + 32 + 16 + 6)
     assert found[qkv.name].dram_read_bits == closed_forms[qkv.name].dram_read_bits + entries
 
 

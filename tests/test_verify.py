@@ -30,7 +30,7 @@ SEED = 3
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A random network of one block, and two images for it."""
     folder = tmp_path_factory.mktemp("network")
-    network = random_network(SEED, depth=1)
+    network = random_network(SEED, depth=1, narrow_weights=True)
     save_network(network, folder / "net")
     np.savez(folder / "images.npz", images=random_images(network, 2, SEED), labels=np.zeros(2, np.int64))
     return str(folder / "net"), str(folder / "images.npz")

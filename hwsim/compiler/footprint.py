@@ -105,7 +105,10 @@ def insides(one: Instruction, config: AcceleratorConfig) -> list[Inside]:
     if one.operation == "load":
         target = LOAD_TARGETS[one["target"]]
         if target == "weights":
+            _keep_beats(one, config)
             return [Inside(f"weights {one['bank']}", True, one["steps"])]
+        if one["packed"]:
+            raise HwsimError(f"is packed, expected weights, not {target}")
         if target == "table":
             return [Inside(target, True, one["beats"] * config.beat_bytes)]
         if target in ("layernorm", "codebook", "row_multipliers"):
@@ -114,6 +117,14 @@ def insides(one: Instruction, config: AcceleratorConfig) -> list[Inside]:
                 found.append(Inside("thresholds", True, one["beats"] - CODEBOOK_ENTRIES))
             return found
     return []
+
+
+def _keep_beats(one: Instruction, config: AcceleratorConfig) -> None:
+    """Refuse a load whose beats are not its weights, packed ones half as many, and an entry for each column."""
+    weights = one["steps"] * config.step_beats
+    expected = (weights // 2 + weights % 2 if one["packed"] else weights) + config.array_columns
+    if one["beats"] != expected:
+        raise HwsimError(f"has {one['beats']} beats for {one['steps']} steps, expected {expected}")
 
 
 def _rows_inside(one: Instruction, writes: bool, config: AcceleratorConfig) -> list[Inside]:

@@ -59,20 +59,34 @@ def entry_beats(entries: NDArray[np.uint64], count: int, config: AcceleratorConf
     return beats.reshape(-1)
 
 
+def fits_packed(weights: NDArray[np.int8]) -> bool:
+    """Whether every weight has 4 bits."""
+    return int(weights.min()) >= -8 and int(weights.max()) <= 7
+
+
 def weight_tile_bytes(
-    weights: NDArray[np.int8], entries: NDArray[np.uint64], config: AcceleratorConfig
+    weights: NDArray[np.int8], entries: NDArray[np.uint64], config: AcceleratorConfig, packed: bool = False
 ) -> NDArray[np.uint8]:
-    """A column tile: a step after another, then its parameters.
+    """A column tile: a step after another, then its parameters, which begin a beat.
 
     Parameters
     ----------
     weights : int8[columns, steps]; steps may be 0
     entries : uint64[columns]
+    packed : two weights a byte, for weights that ``fits_packed``
     """
     columns, steps = weights.shape
     rows = np.zeros((steps, max(config.array_columns, config.beat_bytes)), np.uint8)
     rows[:, :columns] = weights.T.view(np.uint8) if steps else 0
-    return np.concatenate([rows.reshape(-1), entry_beats(entries, config.array_columns, config)])
+    stream = _packed(rows.reshape(-1), config) if packed else rows.reshape(-1)
+    return np.concatenate([stream, entry_beats(entries, config.array_columns, config)])
+
+
+def _packed(stream: NDArray[np.uint8], config: AcceleratorConfig) -> NDArray[np.uint8]:
+    """Weights 2 i and 2 i + 1 in the low and the high half of byte i, up to the end of a beat."""
+    nibbles = np.zeros(-(-len(stream) // (2 * config.beat_bytes)) * 2 * config.beat_bytes, np.uint8)
+    nibbles[: len(stream)] = stream & 15
+    return nibbles[::2] | nibbles[1::2] << np.uint8(4)
 
 
 def constant_rows(constant: NDArray[np.int16], config: AcceleratorConfig) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.compiler.codebook import add_codebook
 from hwsim.compiler.drain import add_drain, constant_load
-from hwsim.compiler.image import parameter_entries, weight_tile_bytes
+from hwsim.compiler.image import fits_packed, parameter_entries, weight_tile_bytes
 from hwsim.compiler.layernorm import layernorm_chunks
 from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Access, Buffer, Operation, Result, WeightTile
@@ -79,9 +79,11 @@ def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers:
     rows_of_their_own = row_scales(plan, layer)
     fixed = drain.fields | operand_fields(network, layer.name, layer.input) | rows_of_their_own.fields
     fixed |= requantizer_fields(network, layer.name, layer.output) | {"steps": depth}
+    packed = fits_packed(weights)
     weight_tiles = [
         WeightTile(
-            section=plan.section(f"{layer.name} weights", _tile_data(plan, one, tile, weights)), steps=depth
+            section=plan.section(f"{layer.name} weights", _tile_data(plan, one, tile, weights, packed)),
+            steps=depth, packed=packed,
         )
         for tile in tiles
     ]  # fmt: skip
@@ -185,7 +187,7 @@ def _columns_of_pixels(plan: Plan, load: Im2col | None, weights: np.ndarray) -> 
     return by_channel.transpose(0, 2, 3, 1).reshape(len(weights), -1)
 
 
-def _tile_data(plan: Plan, one: Pass, tile: ColumnTile, weights: np.ndarray) -> np.ndarray:
+def _tile_data(plan: Plan, one: Pass, tile: ColumnTile, weights: np.ndarray, packed: bool) -> np.ndarray:
     arrays, mine = plan.network.arrays, slice(tile.first, tile.first + tile.count)
     channel_shifts = [np.zeros(tile.count, np.uint8)] * 2
     if isinstance(one.drain, Residual):
@@ -193,4 +195,5 @@ def _tile_data(plan: Plan, one: Pass, tile: ColumnTile, weights: np.ndarray) -> 
             channel_shifts[0] = plan.network.shifts(one.drain.skip)[mine]
         channel_shifts[1] = plan.network.shifts(one.drain.output)[mine]
     bias, mult, shift = (arrays[f"{one.main.name}.{key}"][mine] for key in ("bias", "mult", "shift"))
-    return weight_tile_bytes(weights[mine], parameter_entries(bias, mult, shift, *channel_shifts), plan.config)
+    entries = parameter_entries(bias, mult, shift, *channel_shifts)
+    return weight_tile_bytes(weights[mine], entries, plan.config, packed)

@@ -102,6 +102,7 @@ class WeightTile:
 
     section: Section
     steps: int
+    packed: bool = False
     bank: int = -1
 
 

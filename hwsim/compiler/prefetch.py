@@ -62,7 +62,7 @@ def _tile_load(plan: Plan, tile: WeightTile, user: Operation) -> Operation:
         stage=user.stage,
         fields={
             "target": LOAD_TARGETS.index("weights"), "steps": tile.steps, "bank": tile.bank,
-            "beats": len(tile.section.data) // plan.config.beat_bytes,
+            "packed": int(tile.packed), "beats": len(tile.section.data) // plan.config.beat_bytes,
         },
         accesses=[Access("write_inside", plan.weight_buffer, tile.bank, tile.bank + 1)],
         section=tile.section,

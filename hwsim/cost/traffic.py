@@ -1,8 +1,8 @@
 """Bits that each instruction moves through DRAM, activation buffer and weight buffer, as the hardware moves them.
 
 * DRAM moves whole beats: weights and parameters of every column tile, padding included, and the program's own bytes.
-* A code of up to 8 bits takes a byte in DRAM and in the activation buffer, a result of more bits two bytes; nothing is
-  packed. A weight takes a byte in DRAM and in the weight buffer.
+* A code of up to 8 bits takes a byte in DRAM and in the activation buffer, a result of more bits two bytes. A weight
+  takes a byte in DRAM, or half of one where its layer's are packed (4 bits), and a byte in the weight buffer.
 * A read of the activation buffer reads a word: each of its ``word_bytes`` memories, whether or not the reader has use
   for all of them. A write touches the bytes of its mask only.
 * The array reads a word of rows, and one of columns from either buffer, in each step of each tile; a step of an outlier

@@ -1,8 +1,8 @@
 """Vision transformers without weights of their own: a timm name's sizes, TSPTQ-ViT's 8-bit formats, random integers.
 
-Cycles, traffic and gates are those of the real network, whose weights change none of them; classes mean nothing, and
-energy is that of random operands. Every weight is normal with deviation 40, and every multiplier brings the sums,
-taken for sums of independent terms, to a third of the result's range:
+Cycles, traffic and gates are those of the real network with weights of 8 bits, whose values change none of them;
+classes mean nothing, and energy is that of random operands. Every weight is normal with deviation 40, and every
+multiplier brings the sums, taken for sums of independent terms, to a third of the result's range:
 
     mult / 2**shift = wanted deviation / (deviation of the row operand * 40 * sqrt(depth))
 """

@@ -3,6 +3,8 @@
 load codes      byte i:  run j = i / run_bytes,  row = first_row + j / (runs * lines) * runs + j mod runs
                          channel = first_channel + (j / runs mod lines) * run_bytes + i mod run_bytes
 load halfwords  every row begins a beat; the rest of its last beat is dropped
+load weights    steps, each whole beats, then one parameter entry a beat; packed: weights 2 i and 2 i + 1 in the low and
+                the high half of byte i, the rest of their last beat is dropped
 store           every row begins a beat; the rest of its last beat is not written (strobes)
 """
 
@@ -14,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.compiler.layout import HALFWORD_BYTES, Region, byte_index
-from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.interpreter.activation_buffer import Matrix
 from hwsim.interpreter.checks import require_multiple, require_positive
@@ -32,6 +33,8 @@ def load(instruction: Instruction, state: State) -> None:
     target = instruction["target"]
     if target >= len(LOAD_TARGETS) or LOAD_TARGETS[target] not in _LOADERS:
         raise HwsimError(f"load: target is {target}, expected one of {', '.join(_LOADERS)}")
+    if instruction["packed"] and LOAD_TARGETS[target] != "weights":
+        raise HwsimError(f"load: packed is 1 and target {LOAD_TARGETS[target]}, expected weights or packed 0")
     _LOADERS[LOAD_TARGETS[target]](instruction, beats, state)
 
 
@@ -70,14 +73,18 @@ def _dram_beats(instruction: Instruction, state: State) -> NDArray[np.uint8]:
 
 def _load_weights(instruction: Instruction, beats: NDArray[np.uint8], state: State) -> None:
     config, bank, steps = state.config, instruction["bank"], instruction["steps"]
-    step_beats = _step_beats(config)
-    entries = beats[steps * step_beats :]
-    if steps > config.weight_steps or steps * step_beats > len(beats):
-        raise HwsimError(f"load: steps is {steps}, expected at most {min(config.weight_steps, len(beats))}")
+    words_a_beat = 2 if instruction["packed"] else 1
+    most = min(config.weight_steps, len(beats) * words_a_beat // config.step_beats)
+    if steps > most:
+        raise HwsimError(f"load: steps is {steps}, expected at most {most}")
+    weight_beats = -(-steps * config.step_beats // words_a_beat)
+    weights, entries = beats[:weight_beats], beats[weight_beats:]
     if len(entries) > config.array_columns:
         raise HwsimError(f"load: {len(entries)} parameter entries, expected at most {config.array_columns}")
-    rows = beats[: steps * step_beats].reshape(steps, step_beats * config.beat_bytes)
-    state.weights[bank, :steps] = rows[:, : config.array_columns].view(np.int8)
+    values = _nibbles(weights) if instruction["packed"] else weights.view(np.int8)
+    step_bytes = config.step_beats * config.beat_bytes
+    rows = values.reshape(-1)[: steps * step_bytes].reshape(steps, step_bytes)
+    state.weights[bank, :steps] = rows[:, : config.array_columns]
     state.parameters.write(bank, _entries(entries))
 
 
@@ -169,9 +176,10 @@ _LOADERS = {
 }
 
 
-def _step_beats(config: AcceleratorConfig) -> int:
-    """Beats that hold the weights of one reduction step."""
-    return -(-config.array_columns // config.beat_bytes)
+def _nibbles(beats: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Halves of every byte in two's complement, the low one first."""
+    halves = np.stack([beats << 4, beats], axis=-1).view(np.int8)
+    return halves >> 4
 
 
 def _entries(beats: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -37,7 +37,7 @@ _TIMED_FIELDS = {
     "gemm": ("rows", "columns", "steps"),
     "softmax": ("rows", "columns"),
     "layernorm": ("rows", "channels"),
-    "load": ("beats", "target", "bytes", "run_bytes", "runs", "lines", "first_channel"),
+    "load": ("beats", "target", "packed", "steps", "bytes", "run_bytes", "runs", "lines", "first_channel"),
     "store": ("beats",),
 }
 """What an instruction's time depends on beside the configuration."""

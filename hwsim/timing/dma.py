@@ -5,6 +5,7 @@ With the instruction started in cycle s, a burst k of n beats, D bursts at most 
     load    offered(k) = max(s + 2, taken(k - 1) + 1, last beat of burst k - D taken + 1)
             a beat is taken when it is offered and the one before it has no piece left: one cycle a piece
             done       = last beat taken + its pieces + 1
+            packed weights: a beat is two pieces, but the last one where an odd number of words of weights is left
     store   offered(k) = max(s + 2, taken(k - 1) + 1, response of burst k - D + 1)
             request(n) = max(s + 3, request(n - 1) + 1, beat n - 4 taken + 1)
             a beat is offered 3 cycles after its request, in order, not before the address of its burst is offered
@@ -31,8 +32,8 @@ DMA_GATHER = 3
 DMA_PLACES = 4
 """Beats between the activation buffer and AXI."""
 
-_WHOLE, _CODES, _TABLE = range(3)
-"""Pieces of a beat: one; of codes, by rows and blocks; of the table, one a byte."""
+_WHOLE, _CODES, _TABLE, _PACKED = range(4)
+"""Pieces of a beat: one; of codes, by rows and blocks; of the table, one a byte; of packed weights, one a half."""
 
 
 @dataclass
@@ -61,12 +62,17 @@ def dma_done(instruction: Instruction, start: int, state: DmaState, config: Acce
     state.read_bursts += bursts
     state.read_beats += beats
     names = ("bytes", "run_bytes", "runs", "lines", "first_channel")
-    shape = np.array([config.beat_bytes, config.word_bytes, *(instruction[name] for name in names)], np.int64)
+    sink_words = instruction["steps"] * config.step_beats
+    shape = np.array(
+        [config.beat_bytes, config.word_bytes, sink_words, *(instruction[name] for name in names)], np.int64
+    )
     return start + int(_load_cycles(sizes, memory, counts, _piece_kind(instruction), shape))
 
 
 def _piece_kind(instruction: Instruction) -> int:
     target = LOAD_TARGETS[instruction["target"]]
+    if instruction["packed"]:
+        return _PACKED
     return {"codes": _CODES, "table": _TABLE}.get(target, _WHOLE)
 
 
@@ -79,12 +85,12 @@ def _load_cycles(sizes: np.ndarray, memory: np.ndarray, counts: np.ndarray, kind
     sizes : beats, beats of a burst, bursts under way
     memory : latency, stall, seed
     counts : bursts and beats read before
-    shape : bytes of a beat and of a word, then bytes, run_bytes, runs, lines, first_channel
+    shape : bytes of a beat and of a word, words of packed weights, then bytes, run_bytes, runs, lines, first_channel
     """
     beats, burst_beats, under_way = sizes
     latency, stall, seed = memory
     burst, beat = counts
-    beat_bytes, word_bytes, bytes_left, run_bytes, runs, lines, first_channel = shape
+    beat_bytes, word_bytes, weights_left, bytes_left, run_bytes, runs, lines, first_channel = shape
     run_left, runs_left, lines_left, line_channel, channel = run_bytes, runs, lines, first_channel, first_channel
     ended = np.zeros(under_way, np.int64)  # cycle in which burst k mod under_way was taken to the end
     address, free, before, pieces = DMA_ADDRESS - 1, 0, 0, 1
@@ -100,6 +106,9 @@ def _load_cycles(sizes: np.ndarray, memory: np.ndarray, counts: np.ndarray, kind
             pieces = 1
             if kind == _TABLE:
                 pieces = beat_bytes
+            elif kind == _PACKED:
+                pieces = 2 if weights_left > 1 else 1
+                weights_left -= pieces
             elif kind == _CODES:
                 pieces, room = 0, beat_bytes
                 while pieces == 0 or (room > 0 and bytes_left > 0):

@@ -13,7 +13,7 @@ from hwsim.compiler.check import check_executable, check_program, read_program
 from hwsim.compiler.executable import compile_executable
 from hwsim.config import load_preset
 from hwsim.errors import HwsimError
-from hwsim.isa import QUEUES, Instruction, mask, queues_of
+from hwsim.isa import LOAD_TARGETS, QUEUES, Instruction, mask, queues_of
 from hwsim.network import load_network
 from tests.random_network import DEIT_TINY, random_network, vit_network
 
@@ -113,8 +113,25 @@ def test_fewer_weights_than_steps_are_refused() -> None:
     executable = compile_executable(random_network(1), load_preset("edge"))
     program = read_program(executable)
     number = next(n for n, one in enumerate(program) if one.operation == "load" and one["steps"])
+    beats = executable.config.step_beats + executable.config.array_columns
     with pytest.raises(HwsimError, match="are loaded"):
-        check_program(changed(program, number, steps=1), executable.config)
+        check_program(changed(program, number, steps=1, beats=beats), executable.config)
+
+
+@pytest.mark.parametrize("narrow_weights", [False, True])
+def test_beats_that_are_not_those_of_the_steps_are_refused(narrow_weights: bool) -> None:
+    executable = compile_executable(random_network(1, narrow_weights=narrow_weights), load_preset("edge"))
+    program = read_program(executable)
+    loads = [n for n, one in enumerate(program) if one["steps"] and one["packed"] == narrow_weights]
+    number = next(n for n in loads if program[n].operation == "load")
+    beats = program[number]["beats"]
+    for change in ({"packed": int(not narrow_weights)}, {"beats": beats + 1}, {"steps": beats}):
+        with pytest.raises(HwsimError, match=r"has [0-9]+ beats for [0-9]+ steps, expected [0-9]+"):
+            check_program(changed(program, number, **change), executable.config)
+
+
+def test_packed_is_for_weights_only() -> None:
+    refused("is packed, expected weights, not", 0, "load", target=LOAD_TARGETS.index("table"), packed=1)
 
 
 def test_a_tensor_beyond_the_buffer_is_refused() -> None:

@@ -36,6 +36,8 @@ class Case:
     """A network whose rows have scales of their own, and outliers."""
     wide_stream: bool = False
     """A network whose residual stream has 16 bits."""
+    narrow_weights: bool = False
+    """A network most of whose weights have 4 bits."""
 
     @property
     def model(self) -> DramModel:
@@ -47,8 +49,9 @@ class Case:
         if self.kind == "network":
             shifts = config.pe_style == "shift"
             network = random_network(
-                self.seed, many_shifts=shifts, row_scales=self.row_scales and shifts, wide_stream=self.wide_stream
-            )
+                self.seed, many_shifts=shifts, row_scales=self.row_scales and shifts, wide_stream=self.wide_stream,
+                narrow_weights=self.narrow_weights,
+            )  # fmt: skip
             try:
                 executable = compile_executable(network, config, trace=self.trace)
             except HwsimError:

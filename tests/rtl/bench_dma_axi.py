@@ -168,6 +168,22 @@ async def bytes_of_every_target(dut: Any) -> None:
 
 
 @cocotb.test()
+async def packed_weights(dut: Any) -> None:
+    """Every small number of steps, odd and even, with parameters and without, and right after another load."""
+    bench = Bench(dut, 4)
+    await bench.start()
+    bench.pause(20)
+    weights = {"target": LOAD_TARGETS.index("weights"), "packed": 1}
+    for steps in range(1, 10):
+        beats = -(-steps * CONFIG.step_beats // 2)
+        for entries in (0, 1, 3):
+            shape = {"steps": steps, "beats": beats + entries, "bank": steps % 2}
+            await bench.run(Instruction("load", {**weights, **shape}))
+    await bench.run(Instruction("load", {**weights, "steps": 0, "beats": 3}))
+    await bench.run(bench.cases.draw("codes"))
+
+
+@cocotb.test()
 async def rows_in_pieces(dut: Any) -> None:
     bench = Bench(dut, 2)
     await bench.start()

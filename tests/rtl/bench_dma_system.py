@@ -185,8 +185,9 @@ async def many_bursts(dut: Any) -> None:
         for beats in (CONFIG.burst_beats, limit, limit + 1, 2 * limit - 1):
             if beats > DRAM_BEATS:
                 continue
-            weights = {"beats": beats, "steps": beats // step_beats}
-            await bench.run(Instruction("load", weights))
+            for packed in (0, 1):
+                steps = (1 + packed) * beats // step_beats
+                await bench.run(Instruction("load", {"beats": beats, "steps": steps, "packed": packed}))
             # All rows are the same one.
             await bench.run(Instruction("store", {"beats": beats, "rows": beats, **row}))
         await bench.compare()
@@ -305,6 +306,7 @@ def wrong_instructions(cases: Cases) -> list[tuple[Instruction, int]]:
         ("codes", {"runs": 0}, ILLEGAL),
         ("codes", {"lines": 0}, ILLEGAL),
         ("halfwords", {"run_bytes": 0}, ILLEGAL),
+        *[(target, {"packed": 1}, ILLEGAL) for target in LOAD_TARGETS if target != "weights"],
         ("store codes", {"rows": 0}, ILLEGAL),
         ("store codes", {"row_bytes": 0}, ILLEGAL),
         ("store codes", {"first_channel": CONFIG.beat_bytes // 2}, ILLEGAL),

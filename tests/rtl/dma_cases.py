@@ -120,7 +120,9 @@ class Cases:
         step_beats = self._beats(self.config.array_columns)
         steps = self.rng.choice([0, 1, self.rng.randint(1, self.bytes_max // 8 // step_beats)])
         entries = self.rng.randint(0 if steps else 1, self.config.array_columns)
-        return self._load("weights", steps * step_beats + entries, steps=steps, bank=self.rng.randint(0, 1))
+        packed, bank = self.rng.randint(0, 1), self.rng.randint(0, 1)
+        beats = -(-steps * step_beats // 2) if packed else steps * step_beats
+        return self._load("weights", beats + entries, steps=steps, bank=bank, packed=packed)
 
     def _table(self) -> Instruction:
         return self._load("table", self.rng.randint(1, min(40, TABLE_BYTES // self.config.beat_bytes)))
@@ -145,6 +147,12 @@ def word_of(instruction: Instruction) -> int:
     return int.from_bytes(encode(instruction), "little")
 
 
+def unpacked(nibbles: int, count: int) -> int:
+    """The low ``count`` nibbles, in two's complement, as so many bytes."""
+    values = [nibbles >> 4 * i & 15 for i in range(count)]
+    return sum((value - 16 if value > 7 else value) % 256 << 8 * i for i, value in enumerate(values))
+
+
 def sink_words(
     instruction: Instruction, dram: NDArray[np.uint8], config: AcceleratorConfig
 ) -> list[tuple[int, int, int, int, int]]:
@@ -157,5 +165,9 @@ def sink_words(
     beats = [int.from_bytes(raw[i : i + size], "little") for i in range(0, len(raw), size)]
     parts = {"weights": -(-config.array_columns // size), "program": INSTRUCTION_BYTES // size}.get(target, 1)
     tensor = len(beats) if target != "weights" else instruction["steps"] * parts
+    if instruction["packed"]:
+        weights = -(-tensor // 2)
+        halves = [unpacked(beat >> shift, size) for beat in beats[:weights] for shift in (0, 4 * size)]
+        beats = halves[:tensor] + beats[weights:]
     words = [(instruction["target"], bank, i // parts, i % parts, beat) for i, beat in enumerate(beats[:tensor])]
     return words + [(SINK_PARAMETERS, bank, i, 0, beat) for i, beat in enumerate(beats[tensor:])]

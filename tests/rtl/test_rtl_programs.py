@@ -27,6 +27,7 @@ CASES = st.builds(
     dram_seed=st.integers(0, 2**31 - 1),
     row_scales=st.booleans(),
     wide_stream=st.booleans(),
+    narrow_weights=st.booleans(),
 )
 
 
@@ -65,4 +66,5 @@ def test_icarus_knows_every_bit() -> None:
     """A two-layer network and programs in four states: an unknown bit in DRAM or in a register would be an error."""
     common = {"chains": 3, "trace": True, "latency": 5, "stall": 60, "dram_seed": 1}
     cases = [Case(kind=kind, seed=seed, **common) for kind in ("network", "program") for seed in range(3)]
+    cases += [Case(kind="network", seed=3, narrow_weights=True, **common)]
     check_cases(cases, load_preset("tiny"), "icarus")
