@@ -173,8 +173,8 @@ def codesign(request: Request, make: Make, report: Callable[[str], None]) -> tup
         estimated=totals,
         energy_uj=energy_uj,
         cycles=cycles,
-        front=_front(table, budgets),
-        papers=_papers(table),
+        front=front(table, budgets),
+        papers=paper_points(table),
         seconds=time.perf_counter() - begin,
         versions=versions(*VERSIONS),
     )
@@ -200,7 +200,7 @@ def _chosen(tensor: TensorOptions, number: int) -> ChosenTensor:
     )  # fmt: skip
 
 
-def _front(table: OptionTable, budgets: Budgets) -> tuple[Totals, ...]:
+def front(table: OptionTable, budgets: Budgets) -> tuple[Totals, ...]:
     """Best choices between the least energy and that of 8 bits everywhere, the other budgets kept."""
     free = budgets.without("energy_uj")
     dearest = table.totals(select(table, free)).energy_uj
@@ -216,7 +216,7 @@ def _front(table: OptionTable, budgets: Budgets) -> tuple[Totals, ...]:
     return tuple(found)
 
 
-def _papers(table: OptionTable) -> tuple[PaperPoint, ...]:
+def paper_points(table: OptionTable) -> tuple[PaperPoint, ...]:
     """The papers' formats at their widths, where every tensor can have them."""
     from golden.codesign.space import option_of
     from golden.method import method_config

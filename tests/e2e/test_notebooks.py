@@ -9,7 +9,13 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
-FIGURES = {"01_one_image": 8, "02_quantisers": 4, "03_two_scales_in_gates": 4, "04_where_accuracy_goes": 2}
+FIGURES = {
+    "01_one_image": 8,
+    "02_quantisers": 4,
+    "03_two_scales_in_gates": 4,
+    "04_where_accuracy_goes": 2,
+    "05_codesign": 3,
+}
 """How many pictures each one draws, at least."""
 
 
