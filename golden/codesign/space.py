@@ -47,7 +47,7 @@ FORMATS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
 }
 """Formats by kind of tensor, and the parts that make them (``golden.tensor_parts``)."""
-QUICK: Mapping[str, Any] = {"weights": "minmax", "rounds": 1, "sampled_rows": 512}
+QUICK: Mapping[str, Any] = {"weights": "minmax", "rounds": 1, "sampled_rows": 256}
 """Parts of all columns, which are many; the network that is chosen is calibrated as any other."""
 SEARCHED: Mapping[str, Any] = {"weights": "search"}
 """A weight whose error is asked for."""
