@@ -9,6 +9,7 @@ import typer
 
 from hwsim.commands.exits import one_sentence
 from hwsim.commands.options import Override, Preset
+from hwsim.commands.outputs import say_written
 from hwsim.commands.progress import stages
 
 
@@ -32,5 +33,4 @@ def area_command(
     if json is not None:
         write_json(json, area_dict(found))
     print_area(found, Console(), everything=everything)
-    if json is not None:
-        print(f"written: {json}")
+    say_written(json)

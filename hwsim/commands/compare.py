@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from hwsim.commands.exits import EXIT_DIFFERENT, one_sentence
-from hwsim.commands.options import Device, Override, Preset
+from hwsim.commands.options import Device, Override, Preset, Scheduler
+from hwsim.commands.outputs import say_written, write_found
 
 Models = Annotated[
     list[str] | None,
-    typer.Option("--models", metavar="NAME,...", help="fashion_mnist_vit, vit_*, deit_* or swin_* names of timm.",
-                 show_default="fashion_mnist_vit"),
+    typer.Option("--models", metavar="NAME,...", show_default="fashion_mnist_vit",
+                 help="fashion_mnist_vit, fashion_mnist_swin, vit_*, deit_* or swin_* names of timm."),
 ]  # fmt: skip
 Methods = Annotated[
     list[str] | None,
@@ -74,10 +75,7 @@ def compare_command(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Worker processes.", show_default="half as many as cores; on CUDA 1")
     ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="A running Dask scheduler (tcp://host:8786); its workers see the files."),
-    ] = None,
+    scheduler: Scheduler = None,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Finished cells are kept here, and the next call goes on from them.")
     ] = Path("build/compare"),
@@ -91,8 +89,9 @@ def compare_command(
 
     from hwsim.flows.compare import compare
     from hwsim.flows.compare_options import CompareOptions
+    from hwsim.report.comparison_page import render_comparison
     from hwsim.report.comparison_terminal import print_comparison, watch
-    from hwsim.report.files import check_outputs, write_json, write_text
+    from hwsim.report.files import check_outputs
 
     check_outputs(json, csv, html)
     lists = {"models": models, "methods": methods, "bits": bits, "data": data, "calib": calib, "weights": weights}
@@ -104,17 +103,8 @@ def compare_command(
     )  # fmt: skip
     with watch(Console(stderr=True)) as watcher:
         found = compare(options, watcher)
-    if json is not None:
-        write_json(json, found.as_dict())
-    if csv is not None:
-        write_text(csv, found.as_csv())
-    if html is not None:
-        from hwsim.report.comparison_page import render_comparison
-
-        write_text(html, render_comparison(found))
+    write_found(found, json, csv, html, render_comparison)
     print_comparison(found, Console())
-    written = [str(path) for path in (json, csv, html) if path is not None]
-    if written:
-        print(f"written: {', '.join(written)}")
+    say_written(json, csv, html)
     if all(row.found is None for row in found.rows):
         sys.exit(EXIT_DIFFERENT)

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from hwsim.commands.exits import EXIT_DIFFERENT, one_sentence
-from hwsim.commands.options import Override, Preset
+from hwsim.commands.options import Override, Preset, Scheduler
+from hwsim.commands.outputs import say_written, write_found
 from hwsim.commands.progress import progress_bar
 
 
@@ -46,10 +47,7 @@ def explore_command(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Worker processes on this machine.", show_default="the number of cores")
     ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="A running Dask scheduler (tcp://host:8786); its workers see the files."),
-    ] = None,
+    scheduler: Scheduler = None,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Finished points are kept here, and the next call goes on from them.")
     ] = Path("build/explore"),
@@ -67,8 +65,9 @@ def explore_command(
 
     from hwsim.flows.explore import explore
     from hwsim.flows.explore_options import ExploreOptions
+    from hwsim.report.exploration_page import render_exploration
     from hwsim.report.exploration_terminal import print_exploration
-    from hwsim.report.files import check_outputs, write_json, write_text
+    from hwsim.report.files import check_outputs
 
     check_outputs(json, csv, html)
     lists = {"networks": networks, "data": data}
@@ -78,17 +77,8 @@ def explore_command(
     )  # fmt: skip
     with progress_bar("points") as progress:
         found = explore(options, progress)
-    if json is not None:
-        write_json(json, found.as_dict())
-    if csv is not None:
-        write_text(csv, found.as_csv())
-    if html is not None:
-        from hwsim.report.exploration_page import render_exploration
-
-        write_text(html, render_exploration(found))
+    write_found(found, json, csv, html, render_exploration)
     print_exploration(found, Console(), every_point=every_point)
-    written = [str(path) for path in (json, csv, html) if path is not None]
-    if written:
-        print(f"written: {', '.join(written)}")
+    say_written(json, csv, html)
     if all(point.figures is None for point in found.points):
         sys.exit(EXIT_DIFFERENT)

@@ -9,6 +9,7 @@ import typer
 
 from hwsim.commands.exits import one_sentence
 from hwsim.commands.options import EveryLayer
+from hwsim.commands.outputs import say_written, write_found
 from hwsim.commands.progress import stages
 
 
@@ -56,7 +57,8 @@ def localise_command(
     from rich.console import Console
 
     from hwsim.flows.localise import LocaliseOptions, localise
-    from hwsim.report.files import check_outputs, write_json, write_text
+    from hwsim.report.files import check_outputs
+    from hwsim.report.localisation_page import render_localisation
     from hwsim.report.localisation_terminal import print_localisation
 
     check_outputs(json, csv, html)
@@ -66,15 +68,6 @@ def localise_command(
     )  # fmt: skip
     with stages() as stage:
         found = localise(options, stage)
-    if json is not None:
-        write_json(json, found.as_dict())
-    if csv is not None:
-        write_text(csv, found.as_csv())
-    if html is not None:
-        from hwsim.report.localisation_page import render_localisation
-
-        write_text(html, render_localisation(found))
+    write_found(found, json, csv, html, render_localisation)
     print_localisation(found, Console(), every_layer=layers)
-    written = [str(path) for path in (json, csv, html) if path is not None]
-    if written:
-        print(f"written: {', '.join(written)}")
+    say_written(json, csv, html)

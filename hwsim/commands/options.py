@@ -13,4 +13,8 @@ Override = Annotated[
 Device = Annotated[
     str, typer.Option("--device", metavar="cpu|cuda[:N]", help="Where PyTorch calibrates, reconstructs and measures.")
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="A running Dask scheduler (tcp://host:8786); its workers see the files."),
+]
 EveryLayer = Annotated[bool, typer.Option("--layers", help="Show each layer for itself, not one line a kind.")]

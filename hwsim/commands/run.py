@@ -9,6 +9,7 @@ import typer
 
 from hwsim.commands.exits import one_sentence
 from hwsim.commands.options import EveryLayer, Override, Preset
+from hwsim.commands.outputs import say_written
 from hwsim.commands.progress import progress_bar
 
 
@@ -51,6 +52,4 @@ def run_command(
     if html is not None:
         write_text(html, page)
     print_run(report, Console(), every_layer=layers)
-    written = [str(path) for path in (json, html) if path is not None]
-    if written:
-        print(f"written: {', '.join(written)}")
+    say_written(json, html)
