@@ -30,11 +30,11 @@ from hwsim.compiler.program import Gemm
 from hwsim.config import AcceleratorConfig, load_preset
 from hwsim.cost.cycles import profile
 from hwsim.cost.waits import Reason, spans
+from hwsim.flows.explore_shapes import random_pixels, shape_network
 from hwsim.interpreter import run_program
 from hwsim.network import Network, load_network
 from hwsim.report.groups import kind
 from hwsim.timing.schedule import BOOT
-from tests.random_network import DEIT_TINY, random_images, vit_network
 
 Key = tuple[str, int]
 """Layer, and head; 0 where the layer has one product."""
@@ -92,7 +92,7 @@ def outlier_steps(network: Network, executable: Executable) -> dict[int, NDArray
     """Steps of each tile for a random image, where rows have outliers."""
     if not any(one["outliers"] for one in executable.program):
         return {}
-    return run_program(executable.with_image(random_images(network, 1, 0)[0]), executable.config).tile_steps
+    return run_program(executable.with_image(random_pixels(network, 1)[0]), executable.config).tile_steps
 
 
 def _row(name: str, gemm: Gemm, config: AcceleratorConfig) -> Row:
@@ -167,9 +167,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="every product for itself")
     arguments = parser.parse_args()
     config = load_preset(arguments.preset)
-    random = vit_network(DEIT_TINY, np.random.default_rng(0))
-    renamed = random.manifest.model_copy(update={"name": "DeiT-Tiny shape, random weights"})
-    networks = [load_network(path) for path in arguments.networks] or [Network(renamed, random.arrays)]
+    networks = [load_network(path) for path in arguments.networks] or [shape_network("deit_tiny_patch16_224")]
     for network in networks:
         report(network, config, arguments.all)
 

@@ -11,14 +11,13 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from hwsim.compiler import compile_network
 from hwsim.config import load_preset
+from hwsim.flows.explore_shapes import random_pixels, shape_network
 from hwsim.machine import Machine
 from hwsim.network import AttentionScores, Im2col, Network, Table, load_network
-from tests.random_network import DEIT_TINY, Shape, random_images, vit_network
 
 
 def best_seconds(run: Callable[[], object], repeats: int) -> float:
@@ -40,51 +39,43 @@ def peak_mib() -> float:
 def measure_machine(network: Network, preset: str, batch: int, repeats: int) -> tuple[float, float]:
     """Seconds an image in a batch and alone."""
     machine = Machine(compile_network(network, load_preset(preset)))
-    images = random_images(network, batch, 0)
+    images = random_pixels(network, batch)
     many = best_seconds(lambda: machine.run(images), repeats) / batch
     return many, best_seconds(lambda: machine.run(images[:1]), repeats)
 
 
-def measure_torch(shape: Shape, batch: int, repeats: int) -> tuple[float, float] | None:
-    """Seconds an image of a timm VisionTransformer in float32, in a batch and alone; None without timm."""
+def measure_torch(network: Network, batch: int, repeats: int) -> tuple[float, float] | None:
+    """Seconds an image of a timm VisionTransformer of these sizes, float32, in a batch and alone; None without timm."""
     try:
         import torch
         from timm.models.vision_transformer import VisionTransformer
     except ImportError:
         return None
-    model = VisionTransformer(
-        img_size=shape.size,
-        patch_size=shape.patch,
-        in_chans=1 if shape.mode == "L" else 3,
-        num_classes=shape.classes,
-        embed_dim=shape.channels,
-        depth=shape.depth,
-        num_heads=shape.heads,
-        mlp_ratio=shape.hidden / shape.channels,
-    ).eval()
-    images = torch.rand(batch, 1 if shape.mode == "L" else 3, shape.size, shape.size)
+    model = VisionTransformer(**sizes_of(network)).eval()
+    images = torch.from_numpy(random_pixels(network, batch)).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
         many = best_seconds(lambda: model(images), repeats) / batch
         return many, best_seconds(lambda: model(images[:1]), repeats)
 
 
-def shape_of(network: Network) -> Shape:
-    """Sizes of a vision transformer, read off its layers."""
-    layers, manifest = network.layers, network.manifest
+def sizes_of(network: Network) -> dict[str, Any]:
+    """Sizes of a vision transformer in timm's words, read off its layers."""
+    layers = network.layers
     patches = next(layer for layer in layers if isinstance(layer, Im2col))
     scores = [layer for layer in layers if isinstance(layer, AttentionScores)]
     table = next(layer for layer in layers if isinstance(layer, Table))
-    return Shape(
-        size=manifest.preprocess.size,
-        patch=patches.patch,
-        mode=manifest.preprocess.mode,
-        class_token=patches.class_token,
-        channels=network.tensor(scores[0].input).shape[1] // 3,
-        heads=scores[0].heads,
-        hidden=network.tensor(table.output).shape[1],
-        depth=len(scores),
-        classes=len(manifest.classes),
-    )
+    size, _, colours = network.tensor(network.manifest.input).shape
+    channels = network.tensor(scores[0].input).shape[1] // 3
+    return {
+        "img_size": size,
+        "patch_size": patches.patch,
+        "in_chans": colours,
+        "num_classes": len(network.manifest.classes),
+        "embed_dim": channels,
+        "depth": len(scores),
+        "num_heads": scores[0].heads,
+        "mlp_ratio": network.tensor(table.output).shape[1] / channels,
+    }
 
 
 def report(network: Network, preset: str, batch: int, repeats: int) -> None:
@@ -93,7 +84,7 @@ def report(network: Network, preset: str, batch: int, repeats: int) -> None:
     macs = sum(one.gemm.macs for one in program.passes if one.gemm is not None)
     print(f"{network.name}: {macs:,} MAC an image, batch {batch}")
     rows = [("machine, bit-exact", measure_machine(network, preset, batch, repeats), peak_mib())]
-    in_torch = measure_torch(shape_of(network), batch, repeats)
+    in_torch = measure_torch(network, batch, repeats)
     if in_torch is not None:
         rows.append(("PyTorch float32", in_torch, peak_mib()))
     for name, (many, alone), memory in rows:
@@ -110,9 +101,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="images a run")
     parser.add_argument("--repeats", type=int, default=5, help="runs, of which the shortest counts")
     arguments = parser.parse_args()
-    random = vit_network(DEIT_TINY, np.random.default_rng(0))
-    renamed = random.manifest.model_copy(update={"name": "DeiT-Tiny shape, random weights"})
-    for network in [Network(renamed, random.arrays), *(load_network(path) for path in arguments.networks)]:
+    for network in [shape_network("deit_tiny_patch16_224"), *(load_network(path) for path in arguments.networks)]:
         report(network, arguments.preset, arguments.batch, arguments.repeats)
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from rich.console import Console
 
 from hwsim.errors import HwsimError
+from hwsim.flows.explore_shapes import random_pixels, shape_network
 from hwsim.flows.quantize import QuantizeOptions, quantize
 from hwsim.flows.verify import VerifyOptions, verify
 from hwsim.network import JSON_NAME, save_network
 from hwsim.report.files import write_json
 from hwsim.report.verification import print_verification, verification_dict
-from tests.random_network import DEIT_TINY, random_images, vit_network
 
 MODEL = "deit_tiny_patch16_224"
 BUILD = Path("build")
@@ -34,12 +34,12 @@ def real_network(weights: Path, images: Path) -> tuple[Path, Path]:
     return out, images / "val"
 
 
-def random_weights(seed: int) -> tuple[Path, Path]:
+def random_weights() -> tuple[Path, Path]:
     """Folder of a random network of DeiT-Tiny's shape, and a file with one random image."""
-    out, data = BUILD / f"{MODEL}-random-{seed}", BUILD / f"{MODEL}-random-{seed}.npz"
-    network = vit_network(DEIT_TINY, np.random.default_rng(seed))
+    out, data = BUILD / f"{MODEL}-random", BUILD / f"{MODEL}-random.npz"
+    network = shape_network(MODEL)
     save_network(network, out)
-    np.savez(data, images=random_images(network, 1, seed))
+    np.savez(data, images=random_pixels(network, 1))
     return out, data
 
 
@@ -49,12 +49,11 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, help="safetensors file of deit_tiny_patch16_224")
     parser.add_argument("--images", type=Path, help="folder with calib/ and val/")
     parser.add_argument("--trace", choices=("all", "none"), default="all")
-    parser.add_argument("--seed", type=int, default=0, help="of the random weights, where no file is given")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     real = args.weights is not None and args.images is not None
     try:
-        network, data = real_network(args.weights, args.images) if real else random_weights(args.seed)
+        network, data = real_network(args.weights, args.images) if real else random_weights()
         found = verify(VerifyOptions(network=str(network), data=data, preset="edge", trace=args.trace))
     except HwsimError as error:
         print(f"verify_deit: {error}", file=sys.stderr)

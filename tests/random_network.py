@@ -1,7 +1,7 @@
 """Valid random networks: random formats, ragged shapes, random weights, multipliers that keep most values in range.
 
 ``random_network(seed)`` is small enough for the oracle. ``vit_network(shape, rng)`` makes any vision transformer, such
-as ``DEIT_TINY`` for the benchmark; its weights are random, so its speed is meaningful and its classes are not.
+as ``DEIT_TINY``, whose programs have the real sizes.
 """
 
 from __future__ import annotations

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from benchmarks.layer_cycles import by_kind, measure, report, scale_sim_cycles, total_of
 from hwsim.config import load_preset
-from tests.random_network import DEIT_TINY, random_network, vit_network
+from hwsim.flows.explore_shapes import shape_network
+from tests.random_network import random_network
 
 EDGE, TINY = load_preset("edge"), load_preset("tiny")
 
 
 def test_deit_tiny_on_edge() -> None:
-    rows, whole, cycles = measure(vit_network(DEIT_TINY, np.random.default_rng(0)), EDGE)
+    rows, whole, cycles = measure(shape_network("deit_tiny_patch16_224"), EDGE)
     total = total_of(rows)
     assert (total.count, total.scale_sim) == (122, 5_953_720)
     assert sum(whole.values()) == cycles
