@@ -5,7 +5,7 @@
 # make accuracy WEIGHTS=F IMAGES=DIR   every method at 8, 6 and 4 bits on the same images (hours; goes on where it stopped)
 # make verify-deit [WEIGHTS=F IMAGES=DIR]   DeiT-Tiny whole in Verilog, every byte and cycle (random weights without a file)
 # make bench      speed of the machine, cycles of DeiT-Tiny's products, error of each non-linear unit
-# make zoo        train, quantise and pack the shipped network again (about an hour)
+# make zoo        train, quantise and pack the shipped networks again (about an hour)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -61,8 +61,10 @@ bench: .venv/test.stamp
 	$(BIN)/python -m benchmarks.nonlinear_error
 
 zoo: .venv/test.stamp
-	$(BIN)/python -m golden.train --out build/train/weights.safetensors
-	$(BIN)/python -m golden.zoo --weights build/train/weights.safetensors
+	for name in fashion_mnist_vit; do \
+	    $(BIN)/python -m golden.train --model $$name --out build/train/$$name.safetensors && \
+	    $(BIN)/python -m golden.zoo --model $$name --weights build/train/$$name.safetensors || exit 1; \
+	done
 
 vectors: .venv/test.stamp
 	$(BIN)/python -m golden.vectors

@@ -23,21 +23,15 @@ from timm.models.vision_transformer import Block as TimmBlock
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-import hwsim
 from golden.data import FASHION_MNIST_MEAN, FASHION_MNIST_STD
 from golden.from_timm_swin import check_swin, to_swin
+from golden.shipped import FASHION_MNIST_CLASSES, SHIPPED, build_model, shipped_weights
 from golden.timm_parts import affine, all_of, bias, check_parts, only
-from golden.train import build_model
 from golden.vit import Affine, Block, Vit
 from golden.weights import check_weights, draw_weights, read_weights
 from hwsim.errors import HwsimError, describe_validation_error
 from hwsim.network import Preprocess
 
-FASHION_MNIST_VIT = "fashion_mnist_vit"
-FASHION_MNIST_CLASSES = [
-    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-]
-FASHION_MNIST_WEIGHTS = Path(hwsim.__file__).parent / "zoo" / FASHION_MNIST_VIT / "float.safetensors"
 TIMM_PREFIXES = ("deit", "vit_", "swin_")
 VIT_PARTS = (VisionTransformer, nn.Sequential, PatchEmbed, nn.Conv2d, TimmBlock, Attention, Mlp, nn.Linear)
 
@@ -65,14 +59,14 @@ def load_model(
 
     Parameters
     ----------
-    name : ``fashion_mnist_vit`` or a timm name such as ``deit_tiny_patch16_224``, also with the tag of its weights,
+    name : a shipped network's or a timm name such as ``deit_tiny_patch16_224``, also with the tag of its weights,
         ``vit_tiny_patch16_224.augreg_in21k_ft_in1k``
     weights : safetensors, ``.pth`` or ``.pt`` file with timm's key names
     pretrained : let timm download its weights (or find them in its cache)
     crop : share of the resized image that the centre crop keeps; timm's own figure without it
     random_seed : lively random weights of the real shapes, for tests and where no weights are to be had
 
-    Without any of the three sources ``fashion_mnist_vit`` gets the weights that hwsim ships.
+    Without any of the three sources a shipped network gets the weights that hwsim ships.
 
     Raises
     ------
@@ -90,11 +84,11 @@ def load_model(
         draw_weights(module, random_seed)
         source = f"random, seed {random_seed}"
     else:
-        file = weights or FASHION_MNIST_WEIGHTS
+        file = weights or shipped_weights(name)
         read_weights(module, file)
         source = file.name
     mean, std, preprocess = preprocessing(module, name, crop)
-    classes = FASHION_MNIST_CLASSES if name == FASHION_MNIST_VIT else _imagenet_classes(module.num_classes)
+    classes = FASHION_MNIST_CLASSES if name in SHIPPED else _imagenet_classes(module.num_classes)
     return Model(name=name, vit=to_vit(module, mean, std), preprocess=preprocess, classes=classes, weights=source)
 
 
@@ -104,13 +98,13 @@ def create(name: str) -> nn.Module:
     Raises
     ------
     HwsimError
-        If the name is neither ``fashion_mnist_vit`` nor a ViT, DeiT or Swin of timm, or its tag is unknown.
+        If the name is neither a shipped network nor a ViT, DeiT or Swin of timm, or its tag is unknown.
     """
-    if name != FASHION_MNIST_VIT:
+    if name not in SHIPPED:
         _check_name(name)
     with torch.device("meta"):
-        if name == FASHION_MNIST_VIT:
-            return build_model(width=96, depth=6, heads=3, mlp_ratio=2.0).eval()
+        if name in SHIPPED:
+            return build_model(name).eval()
         return timm.create_model(name).eval()
 
 
@@ -128,7 +122,7 @@ def preprocessing(
     HwsimError
         If the network wants other images than squares of three colours, cut from the centre.
     """
-    if name == FASHION_MNIST_VIT:
+    if name in SHIPPED:
         whole = Preprocess(mode="L", size=28, resize=int(28 // (crop or 1)), interpolation="bicubic")
         return (FASHION_MNIST_MEAN,), (FASHION_MNIST_STD,), whole
     config = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
@@ -217,7 +211,8 @@ def _accepted(module: nn.Module) -> VisionTransformer | SwinTransformer:
 
 def _check_name(name: str) -> None:
     if not name.startswith(TIMM_PREFIXES) or not timm.is_model(name):
-        raise HwsimError(f"model must be {FASHION_MNIST_VIT!r} or a vit_*, deit_* or swin_* name of timm, not {name!r}")
+        shipped = ", ".join(SHIPPED)
+        raise HwsimError(f"model must be {shipped} or a vit_*, deit_* or swin_* name of timm, not {name!r}")
     architecture, _, tag = name.partition(".")
     known = [found.partition(".")[2] for found in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in known:
@@ -227,9 +222,9 @@ def _check_name(name: str) -> None:
 def _check_sources(name: str, weights: Path | None, pretrained: bool, random_seed: int | None) -> None:
     """Raise HwsimError unless there is exactly one source of weights, or the shipped ones will do."""
     given = sum([weights is not None, pretrained, random_seed is not None])
-    if name == FASHION_MNIST_VIT and pretrained:
+    if name in SHIPPED and pretrained:
         raise HwsimError(f"timm has no weights of {name}: without --pretrained it gets those that hwsim ships")
-    if given != 1 and not (name == FASHION_MNIST_VIT and given == 0):
+    if given != 1 and not (name in SHIPPED and given == 0):
         raise HwsimError(f"{name} needs one of --weights FILE, --pretrained and --random-weights SEED, not {given}")
 
 

@@ -1,10 +1,11 @@
-"""Make the shipped zoo: quantise the trained network, measure it on the 10,000 test images, pack what ships.
+"""Make a network of the shipped zoo: quantise what was trained, measure it on the 10,000 test images, pack what ships.
 
-``python -m golden.zoo --weights F`` writes, under ``hwsim/zoo``:
+``python -m golden.zoo --model NAME --weights F`` writes, under ``hwsim/zoo``:
 
-* ``fashion_mnist_vit/network.json`` and ``network.safetensors``: the integer network;
-* ``fashion_mnist_vit/float.safetensors`` and ``training.jsonl``: the float weights and how they were trained;
-* ``fashion_mnist/test.npz``: the first 1,000 test images, their labels and the float model's classes (``top1_float``);
+* ``NAME/network.json`` and ``network.safetensors``: the integer network;
+* ``NAME/float.safetensors`` and ``training.jsonl``: the float weights and how they were trained;
+* ``fashion_mnist/test.npz``: the first 1,000 test images, their labels and, as ``top1_float_NAME``, the classes that
+  the float model gives them (those of the other networks stay);
 * ``fashion_mnist/calib.npz``: the training images that calibrate.
 """
 
@@ -14,24 +15,26 @@ import argparse
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from golden.data import fashion_mnist, save_images
 from golden.figures import figures_table
-from golden.from_timm import FASHION_MNIST_VIT, load_model
+from golden.from_timm import load_model
 from golden.method import method_config
 from golden.pipeline import Measured, as_pixels, draw, measure, quantise, with_figures
+from golden.shipped import FASHION_MNIST_VIT, SHIPPED, ZOO
 from hwsim.network import save_network
 
-ZOO = Path(__file__).parent.parent / "hwsim" / "zoo"
 CALIBRATION_IMAGES = 128
 SHIPPED_IMAGES = 1000
 
 
-def make_zoo(weights: Path, folder: Path, seed: int, console: Console) -> Measured:
+def make_zoo(name: str, weights: Path, folder: Path, seed: int, console: Console) -> Measured:
     """Quantise, measure and write everything but the attribution; returns the figures."""
-    model = load_model(FASHION_MNIST_VIT, weights)
+    model = load_model(name, weights)
     calibration = draw(as_pixels(fashion_mnist("train")[0].numpy()), CALIBRATION_IMAGES, seed)
     with console.status("calibrating") as status:
         quantised = quantise(model, calibration, method_config("tsptq", 8, {"seed": seed}), status.update)
@@ -44,31 +47,37 @@ def make_zoo(weights: Path, folder: Path, seed: int, console: Console) -> Measur
             "the Fashion-MNIST test set",
             lambda mode, done: status.update(f"{mode}: {done} of {len(images)} images"),
         )
-    save_network(with_figures(quantised.network, measured), folder / FASHION_MNIST_VIT)
-    shutil.copyfile(weights, folder / FASHION_MNIST_VIT / "float.safetensors")
+    save_network(with_figures(quantised.network, measured), folder / name)
+    shutil.copyfile(weights, folder / name / "float.safetensors")
     log = Path(f"{weights}.log.jsonl")
     if log.exists():
-        shutil.copyfile(log, folder / FASHION_MNIST_VIT / "training.jsonl")
+        shutil.copyfile(log, folder / name / "training.jsonl")
     save_images(folder / "fashion_mnist" / "calib.npz", images=calibration[..., 0])
-    save_images(
-        folder / "fashion_mnist" / "test.npz",
-        images=images[:SHIPPED_IMAGES],
-        labels=labels[:SHIPPED_IMAGES],
-        top1_float=measured.top1_float[:SHIPPED_IMAGES],
-    )
+    packed = folder / "fashion_mnist" / "test.npz"
+    classes = {**float_classes(packed), f"top1_float_{name}": measured.top1_float[:SHIPPED_IMAGES]}
+    save_images(packed, images=images[:SHIPPED_IMAGES], labels=labels[:SHIPPED_IMAGES], **classes)
     return measured
+
+
+def float_classes(packed: Path) -> dict[str, Tensor]:
+    """The float models' classes that a file holds already."""
+    if not packed.exists():
+        return {}
+    with np.load(packed) as arrays:
+        return {key: torch.from_numpy(arrays[key]) for key in arrays.files if key.startswith("top1_float_")}
 
 
 def main() -> None:
     """Parse the command line and make the zoo."""
     parser = argparse.ArgumentParser(description="Quantise the trained network and pack the shipped zoo.")
+    parser.add_argument("--model", choices=list(SHIPPED), default=FASHION_MNIST_VIT)
     parser.add_argument("--weights", type=Path, required=True, help="safetensors file that golden.train wrote")
     parser.add_argument("--out", type=Path, default=ZOO, help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     console = Console()
-    console.print(figures_table(make_zoo(args.weights, args.out, args.seed, console)))
+    console.print(figures_table(make_zoo(args.model, args.weights, args.out, args.seed, console)))
 
 
 if __name__ == "__main__":

@@ -85,10 +85,10 @@ class ImageSource:
 
 
 def load_images(
-    path: str | Path, preprocess: Preprocess, classes: Sequence[str], *, count_max: int | None = None
+    path: str | Path, preprocess: Preprocess, classes: Sequence[str], *, count_max: int | None = None, model: str = ""
 ) -> ImageSet:
     """Read images as input codes, all at once; parameters and errors as of ``open_images``."""
-    images = open_images(path, preprocess, classes, count_max=count_max)
+    images = open_images(path, preprocess, classes, count_max=count_max, model=model)
     return ImageSet(
         pixels=images.read(range(len(images))),
         labels=images.labels,
@@ -104,6 +104,7 @@ def open_images(
     *,
     count_max: int | None = None,
     labelled: bool = True,
+    model: str = "",
 ) -> ImageSource:
     """Find images and their classes; the files are decoded later.
 
@@ -114,6 +115,7 @@ def open_images(
     classes : names of the network's classes, in the order of its logits
     count_max : take this many at most; class folders take turns, so that few images still cover many classes
     labelled : whether the classes matter; without them folders may have any names
+    model : float model whose classes ``top1_float_<model>`` of an ``.npz`` file are wanted before ``top1_float``
 
     Raises
     ------
@@ -126,7 +128,7 @@ def open_images(
     elif not path.exists():
         raise HwsimError(f"{path}: no such file or folder (expected an .npz file or a folder of images)")
     elif path.suffix.lower() == ".npz":
-        images = _from_npz(path, preprocess, count_max)
+        images = _from_npz(path, preprocess, count_max, f"top1_float_{model}")
     elif path.suffix.lower() in IMAGE_SUFFIXES:
         images = _from_files(path.parent, [path], preprocess, classes if labelled else None, count_max)
     else:
@@ -241,8 +243,8 @@ def _labels_of_names(files: list[Path]) -> list[int] | None:
     return [int(match[1]) for match in matches if match]
 
 
-def _from_npz(path: Path, preprocess: Preprocess, count_max: int | None) -> ImageSource:
-    arrays = _read_npz(path)
+def _from_npz(path: Path, preprocess: Preprocess, count_max: int | None, float_name: str) -> ImageSource:
+    arrays = _read_npz(path, ("images", "labels", "top1_float", float_name))
     if "images" not in arrays:
         raise HwsimError(f"{path}: images is missing (expected uint8 images, found {', '.join(arrays) or 'nothing'})")
     pixels = arrays["images"]
@@ -257,19 +259,20 @@ def _from_npz(path: Path, preprocess: Preprocess, count_max: int | None) -> Imag
         raise HwsimError(f"{path}: images must be [n, {wanted}] for this network, not {list(pixels.shape)}")
     if not len(pixels):
         raise HwsimError(f"{path}: images is empty (expected at least one image)")
+    float_name = float_name if float_name in arrays else "top1_float"
     return ImageSource(
         items=pixels[:count_max],
         preprocess=preprocess,
         labels=_class_array(arrays, "labels", len(pixels), path, count_max),
-        top1_float=_class_array(arrays, "top1_float", len(pixels), path, count_max),
+        top1_float=_class_array(arrays, float_name, len(pixels), path, count_max),
         source=str(path),
     )
 
 
-def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
+def _read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     try:
         with path.open("rb") as file, np.load(file) as archive:
-            return {name: archive[name] for name in archive.files if name in ("images", "labels", "top1_float")}
+            return {name: archive[name] for name in archive.files if name in names}
     except _NPZ_ERRORS as error:
         raise HwsimError(f"{path}: not a readable .npz file (truncated?): {' '.join(str(error).split())}") from error
 

@@ -170,6 +170,14 @@ def test_npz(tmp_path: Path) -> None:
     assert images.top1_float.tolist() == [0] * 4
 
 
+def test_float_classes_of_a_model_come_before_those_of_any(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=GOOD, top1_float=np.array([1, 2]), top1_float_swin=np.array([3, 4]))
+    found = {model: open_images(tmp_path / "a.npz", GREY, TEN, model=model).top1_float for model in ("swin", "vit", "")}
+    assert {model: classes.tolist() for model, classes in found.items() if classes is not None} == {
+        "swin": [3, 4], "vit": [1, 2], "": [1, 2],
+    }  # fmt: skip
+
+
 GOOD = np.zeros((2, 28, 28), np.uint8)
 
 

@@ -128,7 +128,7 @@ def test_shipped_network(hwsim: Hwsim, tmp_path: Path) -> None:
     assert [row["layer"] for row in found["layers"]] == names
     assert found["images"] == IMAGES
     with np.load(zoo() / "fashion_mnist" / "test.npz") as archive:
-        right = archive["labels"][:IMAGES] == archive["top1_float"][:IMAGES]
+        right = archive["labels"][:IMAGES] == archive["top1_float_fashion_mnist_vit"][:IMAGES]
     assert found["modes"]["float"]["top1"] == pytest.approx(100 * right.mean())
     assert found["costliest_unit"] in {row["unit"] for row in found["units"]}
     assert all(name in out for name in (*names, "blocks.*.mlp.gelu", "written: a.json, a.csv, a.html"))

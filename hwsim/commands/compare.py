@@ -15,7 +15,7 @@ from hwsim.commands.outputs import say_written, write_found
 Models = Annotated[
     list[str] | None,
     typer.Option("--models", metavar="NAME,...", show_default="fashion_mnist_vit",
-                 help="fashion_mnist_vit, fashion_mnist_swin, vit_*, deit_* or swin_* names of timm."),
+                 help="fashion_mnist_vit, vit_*, deit_* or swin_* names of timm."),
 ]  # fmt: skip
 Methods = Annotated[
     list[str] | None,

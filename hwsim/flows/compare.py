@@ -16,10 +16,10 @@ from hwsim.cost.synthesis import synthesise, yosys_version
 from hwsim.errors import HwsimError
 from hwsim.flows.codesign import METHOD as CODESIGN
 from hwsim.flows.compare_cell import TOPIC, Cell, Source, load_source, run_cell
-from hwsim.flows.compare_options import SHIPPED_SET, CompareOptions, by_model, parse_bits, parse_methods, split_list
+from hwsim.flows.compare_options import CompareOptions, by_model, parse_bits, parse_methods, split_list
 from hwsim.flows.compare_store import Store
 from hwsim.flows.quantize_inputs import calibration_images
-from hwsim.flows.shipped import DEFAULT_NETWORK, images_path
+from hwsim.flows.shipped import SHIPPED_SETS, images_path
 from hwsim.flows.store import code, content, key_of
 from hwsim.flows.versions import versions
 from hwsim.flows.workers import (
@@ -177,7 +177,7 @@ def _sources(options: CompareOptions) -> list[Source]:
         Source(
             model=model,
             weights=weights[model].absolute() if model in weights else None,
-            pretrained=options.pretrained and model not in weights and model != DEFAULT_NETWORK,
+            pretrained=options.pretrained and model not in weights and model not in SHIPPED_SETS,
             random_weights=None if model in weights else options.random_weights,
             crop=options.crop,
             data=_images(model, data, "--data", "test"),
@@ -191,10 +191,9 @@ def _sources(options: CompareOptions) -> list[Source]:
 
 
 def _images(model: str, given: dict[str, Path], option: str, part: Any) -> Path:
-    path = given.get(model, SHIPPED_SET.get(model))
-    if path is None:
+    if model not in given and model not in SHIPPED_SETS:
         raise HwsimError(f"{option}: hwsim ships no images for {model} (expected a folder or an .npz file)")
-    return images_path(path, part).absolute()
+    return images_path(given[model] if model in given else Path(SHIPPED_SETS[model]), part).absolute()
 
 
 def _decided(source: Source, options: CompareOptions) -> dict[str, Any]:

@@ -12,8 +12,6 @@ import yaml
 from hwsim.errors import HwsimError
 from hwsim.flows.shipped import DEFAULT_NETWORK
 
-SHIPPED_SET = {DEFAULT_NETWORK: Path("fashion_mnist")}
-"""Set of shipped images of each model that has one."""
 METHODS_DEFAULT = "tsptq,adfq,dopq"
 BITS_DEFAULT = "8,6,4"
 OUT_DEFAULT = Path("build/compare")

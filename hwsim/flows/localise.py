@@ -81,7 +81,8 @@ def float_model(network: Network, options: LocaliseOptions) -> Model:
     HwsimError
         If there is no source of weights, or more than one, or it cannot be read.
     """
-    from golden.from_timm import FASHION_MNIST_VIT, load_model
+    from golden.from_timm import load_model
+    from golden.shipped import SHIPPED
 
     origin = network.manifest.origin
     recorded = str(origin.options.get("float_weights", ""))
@@ -89,7 +90,7 @@ def float_model(network: Network, options: LocaliseOptions) -> Model:
     if options.weights is None and not options.pretrained and seed is None:
         drawn = re.fullmatch(r"random, seed (\d+)", recorded)
         seed = int(drawn[1]) if drawn else None
-        if seed is None and origin.model != FASHION_MNIST_VIT:
+        if seed is None and origin.model not in SHIPPED:
             before = f", it was quantised from {recorded}" if recorded else ""
             raise HwsimError(
                 f"{network.folder}: holds no float weights{before} (expected --weights FILE, --pretrained or "

@@ -37,7 +37,7 @@ class QuantizeOptions:
     """What to quantise, with what, and where to."""
 
     model: str
-    """``fashion_mnist_vit``, or a ``vit_*``, ``deit_*`` or ``swin_*`` name of timm."""
+    """A shipped network's name, or a ``vit_*``, ``deit_*`` or ``swin_*`` name of timm."""
     calib: Path
     """Folder or ``.npz`` file of calibration images, or a shipped set's name; labels are not used."""
     out: Path

@@ -63,8 +63,9 @@ def run(options: RunOptions, progress: Progress | None = None) -> RunReport:
     network = load_network(network_path(options.network))
     manifest = network.manifest
     images = load_images(
-        data_path(options.data, network), manifest.preprocess, manifest.classes, count_max=options.images
-    )
+        data_path(options.data, network), manifest.preprocess, manifest.classes, count_max=options.images,
+        model=manifest.origin.model,
+    )  # fmt: skip
     program = compile_network(network, config)
     executable = compile_executable(network, config)
     times = profile(executable, program, tile_steps(executable, images.pixels[0]))

@@ -10,8 +10,8 @@ from hwsim.errors import HwsimError
 from hwsim.network import JSON_NAME, Network
 
 DEFAULT_NETWORK = "fashion_mnist_vit"
-SHIPPED_DATA = {"fashion_mnist_vit": "fashion_mnist/test.npz"}
-"""Test images of each shipped network."""
+SHIPPED_SETS = {DEFAULT_NETWORK: "fashion_mnist"}
+"""Set of shipped images of each shipped network."""
 
 
 def zoo() -> Path:
@@ -53,10 +53,10 @@ def data_path(data: Path | None, network: Network) -> Path:
         return images_path(data, "test")
     shipped = network.folder is not None and network.folder.resolve().parent == zoo().resolve()
     name = network.folder.name if network.folder is not None and shipped else network.name
-    if name not in SHIPPED_DATA:
+    if name not in SHIPPED_SETS:
         size, mode = network.manifest.preprocess.size, network.manifest.preprocess.mode
         raise HwsimError(
             f"{network.folder}: hwsim ships no images for network {network.name!r} "
             f"(expected --data with an .npz file or a folder of images, which become {size}x{size} {mode})"
         )
-    return zoo() / SHIPPED_DATA[name]
+    return images_path(Path(SHIPPED_SETS[name]), "test")

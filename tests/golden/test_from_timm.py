@@ -9,7 +9,8 @@ import timm
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from golden.from_timm import FASHION_MNIST_VIT, Model, create, load_model, preprocessing, to_vit
+from golden.from_timm import Model, create, load_model, preprocessing, to_vit
+from golden.shipped import FASHION_MNIST_VIT
 from golden.vit import Vit, forward, normalise
 from golden.weights import draw_weights
 from hwsim.errors import HwsimError

@@ -13,10 +13,10 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import save_file
 
-from golden.from_timm import FASHION_MNIST_VIT, load_model
+from golden.from_timm import load_model
 from golden.pipeline import as_pixels
 from golden.preprocess import load_image
-from golden.train import build_model
+from golden.shipped import FASHION_MNIST_VIT, build_model
 from hwsim.errors import HwsimError
 from hwsim.flows.quantize import QuantizeOptions, quantize
 from hwsim.flows.quantize_inputs import PixelBatches, calibration_images, images_to_measure
@@ -28,7 +28,7 @@ from hwsim.network import Preprocess, load_network
 def options(tmp_path_factory: pytest.TempPathFactory) -> QuantizeOptions:
     folder = tmp_path_factory.mktemp("quantize")
     torch.manual_seed(0)
-    save_file(build_model(96, 6, 3, 2.0).state_dict(), folder / "w.safetensors")
+    save_file(build_model(FASHION_MNIST_VIT).state_dict(), folder / "w.safetensors")
     images = np.random.default_rng(0).integers(0, 256, (12, 28, 28), dtype=np.uint8)
     np.savez(folder / "images.npz", images=images, labels=np.arange(12) % 10)
     return QuantizeOptions(

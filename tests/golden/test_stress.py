@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from golden import stress as stress_module
-from golden.from_timm import FASHION_MNIST_VIT, Model, load_model
+from golden.from_timm import Model, load_model
+from golden.shipped import FASHION_MNIST_VIT
 from golden.spread import Spread, describe
 from golden.stress import StressConfig, check_same_function, stress
 from golden.vit import Affine, Block, Vit, forward

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from golden.finite import check_finite
-from golden.from_timm import FASHION_MNIST_VIT, load_model
-from golden.train import build_model
+from golden.from_timm import load_model
+from golden.shipped import FASHION_MNIST_VIT, build_model
 from hwsim.errors import HwsimError
 
 State = dict[str, torch.Tensor]
@@ -21,7 +21,7 @@ State = dict[str, torch.Tensor]
 @pytest.fixture(scope="module")
 def state() -> State:
     torch.manual_seed(0)
-    return build_model(96, 6, 3, 2.0).state_dict()
+    return build_model(FASHION_MNIST_VIT).state_dict()
 
 
 class Stranger:
