@@ -35,7 +35,7 @@ class AcceleratorConfig(BaseModel):
     drain_lanes: int = Field(ge=1)
     softmax_lanes: int = Field(ge=1)
     layernorm_lanes: int = Field(ge=1)
-    layernorm_channels_max: int = Field(ge=8, le=1024)
+    layernorm_channels_max: int = Field(ge=8, le=2048)
     weight_buffer_bytes: int = Field(ge=64)
     activation_buffer_bytes: int = Field(ge=64)
     activation_banks: int = Field(ge=2, le=64)

@@ -47,7 +47,7 @@ COMMON = (
 )
 
 LOAD = (
-    Field("address", 32, 32, "DRAM byte address, a multiple of a burst"),
+    Field("address", 32, 32, "DRAM byte address, a multiple of a beat"),
     Field("beats", 64, 24, "DRAM beats to read"),
     Field("target", 96, 4, "where the beats go", LOAD_TARGETS),
     Field("bank", 100, 1, "weights: bank of the weight buffer; program: half of the instruction buffer"),
@@ -64,7 +64,7 @@ LOAD = (
 )
 
 STORE = (
-    Field("address", 32, 32, "DRAM byte address, a multiple of a burst"),
+    Field("address", 32, 32, "DRAM byte address, a multiple of a beat"),
     Field("beats", 64, 24, "DRAM beats to write"),
     Field("halfwords", 96, 1, "16-bit elements in rows, else codes in blocks"),
     Field("base", 128, 24, "word address of the tensor"),

@@ -207,6 +207,7 @@ module hws_dma #(
     .rst_ni,
     .start_i        (begin_store),
     .beats_i        (beats),
+    .place_i        (address[$clog2(hws_pkg::DramBytes)+:$clog2(hws_pkg::BurstBeats)]),
     .address_valid_i(m_axi_awvalid_o),
     .address_ready_i(m_axi_awready_i),
     .in_valid_i     (gathered),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Refuses a load or store that the DMA cannot execute, before any AXI traffic.
 //
-// illegal_o: unknown operation or target, an empty shape, packed but no weights, an address that begins no burst, a store
-// whose first channel begins no beat. outside_o: a byte outside of the window [base_i, base_i + bytes_i). Combinational.
+// illegal_o: unknown operation or target, an empty shape, packed but no weights, an address that begins no beat, a store
+// whose first channel begins none. outside_o: a byte outside of the window [base_i, base_i + bytes_i). Combinational.
 `default_nettype none
 module hws_dma_check #(
   localparam int AddressWidth = hws_pkg::DramAddressWidth
@@ -19,7 +19,6 @@ module hws_dma_check #(
   localparam int SumWidth = AddressWidth + 1;
   localparam int DramBytes = hws_pkg::DramBytes;
   localparam int ByteBits = $clog2(DramBytes);
-  localparam int BurstBits = $clog2(hws_pkg::BurstBytes);
   localparam int HalfwordBits = (ByteBits > 1) ? ByteBits - 1 : 1;
   localparam logic [hws_pkg::InstructionOpcodeWidth-1:0] LOAD = hws_pkg::InstructionOpcodeWidth'(hws_pkg::OpLoad);
   localparam logic [hws_pkg::InstructionOpcodeWidth-1:0] STORE = hws_pkg::InstructionOpcodeWidth'(hws_pkg::OpStore);
@@ -29,8 +28,7 @@ module hws_dma_check #(
   logic [hws_pkg::InstructionOpcodeWidth-1:0] opcode;
   logic [TargetWidth-1:0] target;
   logic [CountWidth-1:0] run_bytes, runs, lines;
-  logic [ ByteBits-1:0] first_channel;
-  logic [BurstBits-1:0] misaligned;
+  logic [ByteBits-1:0] first_channel, misaligned;
   logic [SumWidth-1:0] offset, size, address_end, offset_end;
   logic codes, halfwords, load, store, on_beat;
 
@@ -43,7 +41,7 @@ module hws_dma_check #(
   assign runs = instruction_i[hws_pkg::LoadRunsLsb+:CountWidth];
   assign lines = instruction_i[hws_pkg::LoadLinesLsb+:CountWidth];
   assign first_channel = instruction_i[hws_pkg::StoreFirstChannelLsb+:ByteBits];
-  assign misaligned = address[BurstBits-1:0];
+  assign misaligned = address[ByteBits-1:0];
 
   assign codes = target == TargetWidth'(hws_pkg::LoadTargetCodes);
   assign halfwords = target == TargetWidth'(hws_pkg::LoadTargetHalfwords);

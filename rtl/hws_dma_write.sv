@@ -9,12 +9,14 @@ module hws_dma_write #(
   parameter int Entries = 4,
   localparam int BeatsWidth = hws_pkg::StoreBeatsWidth,
   localparam int DramWidth = hws_pkg::DramWidth,
-  localparam int DramBytes = hws_pkg::DramBytes
+  localparam int DramBytes = hws_pkg::DramBytes,
+  localparam int BurstWidth = $clog2(hws_pkg::BurstBeats)
 ) (
   input  wire logic                  clk_i,
   input  wire logic                  rst_ni,
   input  wire logic                  start_i,
   input  wire logic [BeatsWidth-1:0] beats_i,
+  input  wire logic [BurstWidth-1:0] place_i,          // of the first beat in its burst, were that a whole one
   input  wire logic                  address_valid_i,
   input  wire logic                  address_ready_i,
   input  wire logic                  in_valid_i,
@@ -30,7 +32,6 @@ module hws_dma_write #(
   localparam int IndexWidth = $clog2(Entries);
   localparam int PlacesWidth = $clog2(Entries + 1);
   localparam int BurstBeats = hws_pkg::BurstBeats;
-  localparam int BurstWidth = $clog2(BurstBeats);
   localparam int AheadWidth = $clog2(hws_pkg::DmaOutstanding + 2);
 
   logic [DramWidth-1:0] data_q[Entries], data;
@@ -70,7 +71,8 @@ module hws_dma_write #(
       if (take_o) read_q <= (read_q == IndexWidth'(Entries - 1)) ? '0 : read_q + 1'b1;
       if (start_i) left_q <= beats_i;
       else if (take_o) left_q <= left_q - 1'b1;
-      if (take_o) beat_q <= last_o ? '0 : beat_q + 1'b1;
+      if (start_i) beat_q <= place_i;
+      else if (take_o) beat_q <= last_o ? '0 : beat_q + 1'b1;
     end
   end
 

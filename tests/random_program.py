@@ -51,9 +51,8 @@ class RandomProgram:
     # DRAM
 
     def section(self, data: bytes) -> int:
-        """Address of new data, on a burst's boundary."""
-        burst = self.config.burst_beats * self.config.beat_bytes
-        self.data += bytes(-len(self.data) % burst)
+        """Address of new data, at any beat."""
+        self.data += bytes(self.config.beat_bytes * self.rng.randrange(self.config.burst_beats))
         address = DATA + len(self.data)
         self.data += data + bytes(-len(data) % self.config.beat_bytes)
         return address

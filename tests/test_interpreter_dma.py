@@ -210,7 +210,7 @@ STORE = {"beats": 2, "stride": 8, "row_bytes": 9, "rows": 1}
 @pytest.mark.parametrize(
     ("one", "message"),
     [
-        (load("table", address=8, beats=1), "load: address is 8, expected a multiple of 512"),
+        (load("table", address=4, beats=1), "load: address is 4, expected a multiple of 8"),
         (load("table", address=DRAM_BYTES - BURST, beats=129), "load: bytes 0x1fc00 to 0x20007 .*0x20000 bytes"),
         (load("table"), "load: beats is 0, expected 1 or more"),
         (load("table", beats=129), "load: 1032 table entries, expected at most 1024"),

@@ -26,7 +26,7 @@ def test_the_shipped_network_on_every_preset(preset: str) -> None:
     program = compile_executable(load_network(network_path(None)), config).program
     for latency in (0, 20, 100):
         expected = schedule(program, config, DramModel(latency=latency)).cycles
-        assert program_cycles(skeleton(program), config, latency) == expected
+        assert program_cycles(skeleton(program, config), config, latency) == expected
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -45,15 +45,15 @@ def test_random_networks_on_random_configurations(seed: int) -> None:
         steps = run_program(executable.with_image(random_images(network, 1, seed)[0]), config).tile_steps
     latency = int(rng.integers(60))
     expected = schedule(executable.program, config, DramModel(latency=latency), steps).cycles
-    assert program_cycles(skeleton(executable.program), config, latency, steps) == expected
+    assert program_cycles(skeleton(executable.program, config), config, latency, steps) == expected
 
 
 def test_programs_that_cannot_run_are_refused() -> None:
     config = load_preset("tiny")
     with pytest.raises(HwsimError, match="the program has 0 instructions and no end"):
-        skeleton([])
+        skeleton([], config)
     load = Instruction("load", {"beats": 1})
     wait = Instruction("load", {"beats": 1, "wait": 2})
-    program = skeleton([load, wait, Instruction("end", {})])
+    program = skeleton([load, wait, Instruction("end", {})], config)
     with pytest.raises(HwsimError, match="instruction 1 waits for a token that no instruction before it posts"):
         program_cycles(program, config)

@@ -32,10 +32,7 @@ class Attention:
 
     def __init__(self, plan: Plan, passes: list[Pass], stage: int) -> None:
         self.plan, self.stage, network = plan, stage, plan.network
-        scores, softmax, values = (one.main for one in passes)
-        assert isinstance(scores, AttentionScores)
-        assert isinstance(softmax, Softmax)
-        assert isinstance(values, AttentionValues)
+        scores, softmax, values = attention_layers(passes)
         self.scores, self.softmax, self.values, self.heads = scores, softmax, values, scores.heads
         self.tokens = network.tensor(scores.input).shape[0]
         self.parts = plan.heads[scores.input]
@@ -84,7 +81,7 @@ class Attention:
         mult, shift = (
             np.full(columns, plan.network.arrays[f"{layer.name}.{name}"][head]) for name in ("mult", "shift")
         )
-        tile = self._parameters(layer.name, mult, shift)
+        tile = parameter_tile(plan, layer.name, mult, shift)
         self.probabilities[head] = plan.buffer(f"{self.softmax.output}.{head}", self.tokens, self.tokens, False)
         fixed = operand_fields(plan.network, layer.name, layer.input)
         fixed |= requantizer_fields(plan.network, layer.name, layer.output)
@@ -147,7 +144,7 @@ class Attention:
         for first in firsts:
             mine = slice(head * self.width + first, head * self.width + min(first + columns, self.width))
             mult, shift = (plan.network.arrays[f"{layer.name}.{name}"][mine] for name in ("mult", "shift"))
-            parameters.append(self._parameters(layer.name, mult, shift))
+            parameters.append(parameter_tile(plan, layer.name, mult, shift))
         by_chunks = 2 if head == self.heads - 1 or plan.options.heads_ahead == 1 else 0
         for index, (row, row_end) in tile_order(len(firsts), self.chunks, by_chunks, 0):
             self._add_values_of(head, firsts[index], row, row_end, parameters[index])
@@ -186,19 +183,29 @@ class Attention:
             )
         )  # fmt: skip
 
-    def _parameters(self, layer: str, mult: NDArray[np.int16], shift: NDArray[np.uint8]) -> WeightTile:
-        """Parameters of a product without weights and bias."""
-        none = np.zeros(len(mult), np.int32)
-        entries = parameter_entries(none, mult, shift, none, none)
-        data = weight_tile_bytes(np.zeros((len(mult), 0), np.int8), entries, self.plan.config)
-        return WeightTile(section=self.plan.section(f"{layer} parameters", data), steps=0)
-
     def _result(self, tensor: str, head: int, row: int, rows: int, buffer: Buffer, buffer_row: int) -> Result:
         """Result of whole rows of a head."""
         return Result(
             tensor=tensor, head=head, first_row=row, rows=rows, first_channel=0, channels=self.tokens, buffer=buffer,
             buffer_row=buffer_row, buffer_channel=0,
         )  # fmt: skip
+
+
+def parameter_tile(plan: Plan, layer: str, mult: NDArray[np.int16], shift: NDArray[np.uint8]) -> WeightTile:
+    """Parameters of a product without weights and bias."""
+    none = np.zeros(len(mult), np.int32)
+    entries = parameter_entries(none, mult, shift, none, none)
+    data = weight_tile_bytes(np.zeros((len(mult), 0), np.int8), entries, plan.config)
+    return WeightTile(section=plan.parameters(f"{layer} parameters", data), steps=0)
+
+
+def attention_layers(passes: list[Pass]) -> tuple[AttentionScores, Softmax, AttentionValues]:
+    """Scores, softmax and values of the three passes of an attention that has been checked."""
+    scores, softmax, values = (one.main for one in passes)
+    assert isinstance(scores, AttentionScores)
+    assert isinstance(softmax, Softmax)
+    assert isinstance(values, AttentionValues)
+    return scores, softmax, values
 
 
 def check_attention(plan: Plan, passes: list[Pass], readers: dict[str, list[str]]) -> None:
@@ -215,10 +222,7 @@ def check_attention(plan: Plan, passes: list[Pass], readers: dict[str, list[str]
         isinstance(one.main, kind) for one, kind in zip(passes, kinds, strict=True)
     ):
         refuse(network, first.name, "is not followed by its softmax and its values", "the three layers in a row")
-    scores, softmax, values = (one.main for one in passes)
-    assert isinstance(scores, AttentionScores)
-    assert isinstance(softmax, Softmax)
-    assert isinstance(values, AttentionValues)
+    scores, softmax, values = attention_layers(passes)
     if softmax.input != scores.output or values.probabilities != softmax.output or values.values != scores.input:
         refuse(network, first.name, "is followed by the softmax or values of another", "the three layers in a row")
     if any(one.drain is not None for one in passes):

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import deque
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,19 +83,24 @@ def check_program(program: list[Instruction], config: AcceleratorConfig) -> None
 
 
 def _check_dram(program: list[Instruction], executable: Executable) -> None:
-    """Bursts, and that a store overwrites nothing that is loaded or stored elsewhere."""
-    config, spans = executable.config, []
+    """Beats, and that nothing is stored twice, or loaded before it is stored: the DMA keeps its order."""
+    beat = executable.config.beat_bytes
+    stored = np.full(len(executable.dram) // beat, -1, np.int64)
+    loaded = stored.copy()
     for number, one in enumerate(program):
         if one.queue != "dma":
             continue
-        start, end = one["address"], one["address"] + one["beats"] * config.beat_bytes
-        if start % (config.burst_beats * config.beat_bytes) or end > len(executable.dram):
-            raise HwsimError(f"instruction {number}: address is {start}, expected a burst of the DRAM's image")
-        spans.append((start, end, one.operation, number))
-    spans.sort()
-    for (_, end, operation, number), (start, _, other_operation, other) in pairwise(spans):
-        if start < end and "store" in (operation, other_operation):
-            raise HwsimError(f"instructions {number} and {other} meet in DRAM at {start}, expected a place for each")
+        start, end = one["address"], one["address"] + one["beats"] * beat
+        if start % beat or end > len(executable.dram):
+            raise HwsimError(f"instruction {number}: address is {start}, expected a beat of the DRAM's image")
+        beats = slice(start // beat, end // beat)
+        if one.operation == "load":
+            loaded[beats] = number
+            continue
+        before = max(int(stored[beats].max()), int(loaded[beats].max()))
+        if before >= 0:
+            raise HwsimError(f"instructions {before} and {number} meet in DRAM, expected a place for what is stored")
+        stored[beats] = number
 
 
 _Touch = tuple[NDArray[np.int64], str, bool, Side]

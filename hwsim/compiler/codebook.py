@@ -41,7 +41,7 @@ def add_codebook(plan: Plan, layer: str, tensor: str, stage: int) -> tuple[list[
         stage=stage,
         fields={"target": LOAD_TARGETS.index("codebook"), "beats": len(entries)},
         accesses=[Access("write_inside", buffer) for buffer in buffers],
-        section=plan.section(f"{layer} codebook", entry_beats(entries, len(entries), plan.config)),
+        section=plan.parameters(f"{layer} codebook", entry_beats(entries, len(entries), plan.config)),
     )
     plan.early_loads.append(EarlyLoad(load=load, stages_before=1))
     return [Access("read_inside", plan.threshold_buffer)], [Access("read_inside", plan.codebook_buffer)]

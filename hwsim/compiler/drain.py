@@ -9,8 +9,8 @@ import numpy as np
 from hwsim.compiler.image import TABLE_BYTES, constant_rows
 from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Access, Buffer, Operation
-from hwsim.compiler.plan import EarlyLoad, Plan
-from hwsim.compiler.support import check_table
+from hwsim.compiler.plan import EarlyLoad, Placed, Plan
+from hwsim.compiler.support import check_table, refuse
 from hwsim.formats import ChannelScaled, Uniform
 from hwsim.isa import DRAIN_OPERATIONS, LOAD_TARGETS
 from hwsim.network import Residual, Table
@@ -30,8 +30,14 @@ class Drain:
     accesses: list[Access]
 
 
-def add_drain(plan: Plan, one: Pass, stage: int) -> Drain:
-    """Fields and operands of the drain of a linear layer; adds the loads of its table or constant."""
+def add_drain(plan: Plan, one: Pass, stage: int, source: Placed) -> Drain:
+    """Fields and operands of the drain of a linear layer; adds the loads of its table or constant.
+
+    Raises
+    ------
+    HwsimError
+        If the old stream lies in another order of rows than the row operand ``source``.
+    """
     layer = one.drain
     if isinstance(layer, Table):
         check_table(plan.network, layer.name, layer.input)
@@ -39,11 +45,11 @@ def add_drain(plan: Plan, one: Pass, stage: int) -> Drain:
         fields = {"drain": DRAIN_OPERATIONS.index("table")}
         return Drain(fields=fields, accesses=[Access("read_inside", plan.table_buffer)])
     if isinstance(layer, Residual):
-        return _residual(plan, layer)
+        return _residual(plan, layer, source)
     return Drain(fields={}, accesses=[])
 
 
-def _residual(plan: Plan, layer: Residual) -> Drain:
+def _residual(plan: Plan, layer: Residual, source: Placed) -> Drain:
     new = plan.network.tensor(layer.output).format
     assert isinstance(new, ChannelScaled | Uniform), "the network check lets only a residual tensor here"
     fields = {"guard": layer.guard_bits, "code_lo": new.minimum, "code_hi": new.maximum}
@@ -54,7 +60,10 @@ def _residual(plan: Plan, layer: Residual) -> Drain:
         skip = plan.buffer(f"{layer.name}.constant", rows, channels, True)
         fields |= {"drain": DRAIN_OPERATIONS.index("constant")}
         return Drain(fields=fields, skip=skip, constant=layer, accesses=[])
-    old, skip = plan.network.tensor(layer.skip).format, plan.placed(layer.name, layer.skip).buffer
+    old, stream = plan.network.tensor(layer.skip).format, plan.placed(layer.name, layer.skip)
+    if stream.rows != source.rows or stream.parts != source.parts:
+        refuse(plan.network, layer.name, f"adds {layer.skip} in another order of rows", "that of what it is added to")
+    skip = stream.buffer
     if isinstance(old, Uniform):  # added as a constant is, and kept as halfwords
         return Drain(fields=fields | {"drain": DRAIN_OPERATIONS.index("constant")}, skip=skip, accesses=[])
     fields |= {"drain": DRAIN_OPERATIONS.index("residual"), "multiplier": layer.mult, "shift": layer.shift}
@@ -71,7 +80,7 @@ def _load_table(plan: Plan, layer: Table, stage: int) -> None:
         stage=stage,
         fields={"target": LOAD_TARGETS.index("table"), "beats": TABLE_BYTES // plan.config.beat_bytes},
         accesses=[Access("write_inside", plan.table_buffer)],
-        section=plan.section(f"{layer.name} table", entries),
+        section=plan.parameters(f"{layer.name} table", entries),
     )
     plan.early_loads.append(EarlyLoad(load=load, stages_before=TABLE_STAGES_BEFORE))
 
@@ -90,5 +99,5 @@ def constant_load(plan: Plan, layer: Residual, buffer: Buffer | None, stage: int
         },
         places={"": buffer},
         accesses=[Access("write_dma", buffer, row, row_end, 0, buffer.channels)],
-        section=plan.section(f"{layer.name} constant", data),
+        section=plan.parameters(f"{layer.name} constant", data),
     )  # fmt: skip

@@ -75,10 +75,11 @@ def _instruction(operation: Operation, order: Order, position: int, number: int)
     fields = dict(operation.fields)
     for prefix, buffer in operation.places.items():
         name = f"{prefix}_" if prefix else ""
-        fields |= {f"{name}base": buffer.base, f"{name}stride": buffer.stride}
+        base = buffer.base + operation.place_words.get(prefix, 0)
+        fields |= {f"{name}base": base, f"{name}stride": buffer.stride}
     fields |= {name: buffer.base for name, buffer in operation.planes.items()}
     if operation.section is not None:
-        fields["address"] = operation.section.address
+        fields["address"] = operation.section.address + operation.offset
     fields |= {
         "wait": sum(1 << queue for queue in order.waits[position]),
         "post": sum(1 << queue for queue in order.posts[position]),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.compiler.allocate import NEVER, DoesNotFitError, allocate, lifetimes
+from hwsim.compiler.bands import has_bands
 from hwsim.compiler.dependencies import Order, Ordering, concurrent_conflicts
 from hwsim.compiler.emit import emit, program_section
 from hwsim.compiler.image import place_sections
@@ -19,7 +20,7 @@ from hwsim.compiler.operations import Operation
 from hwsim.compiler.plan import Options, Plan
 from hwsim.compiler.proof import accumulator_bounds
 from hwsim.compiler.schedule import schedule
-from hwsim.compiler.support import check_config, check_operators
+from hwsim.compiler.support import check_config
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.isa import Instruction
@@ -34,6 +35,16 @@ OPTIONS = (
     Options(score_slots=1, heads_ahead=1, score_tiles=1, stream_tiles=2),
 )
 """From the most overlap to the least memory; the first that fits is taken."""
+
+BAND_OPTIONS = (
+    *(
+        Options(score_slots=4, heads_ahead=2, score_tiles=4, stream_tiles=2, band_share=share)
+        for share in (0.9, 0.7, 0.5, 0.3)
+    ),
+    Options(score_slots=2, heads_ahead=2, score_tiles=4, stream_tiles=2, band_share=0.3),
+    Options(score_slots=1, heads_ahead=1, score_tiles=4, stream_tiles=2, band_share=0.2),
+)
+"""The same where the stream lies in DRAM."""
 
 PLACEMENT_ROUNDS = 24
 
@@ -57,6 +68,18 @@ class TracedResult:
     offset_bytes: int
     """From the begin of a row to its first element."""
     element_bytes: int
+    order: tuple[int, ...] | None = None
+    """Rows of the tensor, where they do not follow each other."""
+    channel_order: tuple[int, ...] | None = None
+    """Channels of the tensor, where they do not follow each other."""
+
+    def row(self, index: int) -> int:
+        """Row of the tensor that one of the rows is."""
+        return self.first_row + index if self.order is None else self.order[index]
+
+    def channel(self, index: int) -> int:
+        """Channel of the tensor that one of the channels is."""
+        return self.first_channel + index if self.channel_order is None else self.channel_order[index]
 
     def codes(self, dram: NDArray[np.uint8]) -> NDArray[np.unsignedinteger[Any]]:
         """Raw codes[rows, channels] in a memory: uint8 or uint16."""
@@ -66,9 +89,9 @@ class TracedResult:
 
     def expected(self, tensor: NDArray[np.integer[Any]]) -> NDArray[np.unsignedinteger[Any]]:
         """The same part of the whole tensor, codes[rows, channels] or codes[heads, rows, columns], as raw codes."""
-        rows = slice(self.first_row, self.first_row + self.rows)
-        channels = slice(self.first_channel, self.first_channel + self.channels)
-        part = (tensor if self.head is None else tensor[self.head])[rows, channels]
+        rows = np.array([self.row(index) for index in range(self.rows)])[:, None]
+        channels = np.array([self.channel(index) for index in range(self.channels)])
+        part: NDArray[Any] = (tensor if self.head is None else tensor[self.head])[rows, channels]
         return (part.astype(np.int64) & ((1 << 8 * self.element_bytes) - 1)).astype(f"u{self.element_bytes}")
 
 
@@ -157,7 +180,6 @@ def compile_passes(network: Network, passes: list[Pass], config: AcceleratorConf
     HwsimError
         If a layer has no instruction, or the activations do not fit.
     """
-    check_operators(network)
     plan, operations = _plan_that_fits(network, passes, config, trace)
     order = Ordering(operations, config.buffer_words // config.activation_banks).run()
     return _executable(plan, operations, order)
@@ -168,7 +190,7 @@ def _plan_that_fits(
 ) -> tuple[Plan, list[Operation]]:
     # outliers are written through three ports at a time, to banks that the first try often does not leave
     all_rounds = (1, PLACEMENT_ROUNDS) if any(plane_bits(network, one.output) for one in passes) else (1,)
-    for rounds, options in product(all_rounds, OPTIONS):
+    for rounds, options in product(all_rounds, BAND_OPTIONS if has_bands(passes) else OPTIONS):
         plan = Plan(network, config, options, trace)
         operations = schedule(plan, passes)
         conflicts = concurrent_conflicts(operations, Ordering(operations, None).run())
@@ -264,4 +286,6 @@ def _traced(store: Operation, number: dict[Operation, int], config: AcceleratorC
         row_bytes=len(store.section.data) // result.rows,
         offset_bytes=(result.buffer_channel - store.fields["first_channel"]) * element,
         element_bytes=element,
+        order=result.order,
+        channel_order=result.channel_order,
     )

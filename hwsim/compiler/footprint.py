@@ -38,7 +38,8 @@ class Footprint(NamedTuple):
         """Banks that the port touches, whole blocks of codes, as a bit mask."""
         region, width = self.region, self.region.word_bytes
         if region.halfwords:
-            spans = [(region.base + self.row * region.stride, region.base + (self.row + self.rows) * region.stride)]
+            first, last = (region.base + row * region.stride for row in (self.row, self.row + self.rows - 1))
+            spans = [(first + 2 * self.channel // width, last - (-2 * (self.channel + self.channels) // width))]
         else:
             first, end = self.channel // width * width, -(-(self.channel + self.channels) // width) * width
             blocks = range(self.row // width, (self.row + self.rows - 1) // width + 1)

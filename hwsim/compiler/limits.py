@@ -10,7 +10,7 @@ from hwsim.compiler.proof import operand_range
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.formats import RowUniform
-from hwsim.network import LayerNorm, Network, Residual, Softmax
+from hwsim.network import LayerNorm, Network, Rearrange, Residual, Softmax
 from hwsim.units.timing import SOFTMAX_COLUMNS_MAX
 
 ROWS_MAX = 1024
@@ -27,9 +27,12 @@ def check_limits(network: Network, passes: list[Pass], config: AcceleratorConfig
     HwsimError
         Naming the layer or tensor, what it needs, the key and its value.
     """
+    by_windows = any(isinstance(one.load, Rearrange) for one in passes)  # then the table holds the rows of a band
     for one in passes:
         if isinstance(one.main, Product):
             _row_operand(network, one.main, config)
+            if not by_windows:
+                _row_table(network, one.main)
             _column_operand(network, one.main, config)
             _multipliers(network, one.main, config)
         if isinstance(one.main, LayerNorm):
@@ -67,7 +70,14 @@ def _row_operand(network: Network, layer: Product, config: AcceleratorConfig) ->
     fmt = network.tensor(name).format
     if isinstance(fmt, RowUniform) and fmt.outliers and config.pe_style == "two_accumulator":
         _refuse(network, layer.name, f"reads {name}, which has outliers", "none for two_accumulator")
-    if isinstance(fmt, RowUniform) and (rows := network.row_period(name)) > ROWS_MAX:
+
+
+def _row_table(network: Network, layer: Product) -> None:
+    name = row_operand(layer)
+    if name is None or not isinstance(network.tensor(name).format, RowUniform):
+        return
+    rows = network.row_period(name)
+    if rows > ROWS_MAX:
         _refuse(network, layer.name, f"reads {name}, which has {rows} rows with scales", f"at most {ROWS_MAX}")
 
 

@@ -13,8 +13,7 @@ from hwsim.compiler.image import fits_packed, parameter_entries, weight_tile_byt
 from hwsim.compiler.layernorm import layernorm_chunks
 from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Access, Buffer, Operation, Result, WeightTile
-from hwsim.compiler.pixels import load_image
-from hwsim.compiler.plan import Plan, row_chunks, tile_order
+from hwsim.compiler.plan import Placed, Plan, source_chunks, tile_order
 from hwsim.compiler.row_scales import row_scales
 from hwsim.compiler.support import (
     is_halfwords,
@@ -64,15 +63,14 @@ def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers:
     """
     layer, network, norm = one.main, plan.network, readers.norm
     assert isinstance(layer, Linear)
-    assert not isinstance(one.load, Rearrange), "the check of operators refuses it"
-    source = load_image(plan, one.load, stage) if one.load is not None else plan.placed(layer.name, layer.input)
-    rows = network.tensor(layer.input).shape[0]
+    source = plan.placed(layer.name, layer.input)
+    rows = source.parts[-1][1] if source.parts is not None else source.buffer.rows
     depth = source.depth
     if not plan.config.holds_steps(depth):
         expected = f"at most weight_buffer_bytes = {plan.config.weight_buffer_bytes} for both banks"
         refuse(network, layer.name, f"needs {depth} steps of {plan.config.array_columns} weights in a bank", expected)
-    tiles = _column_tiles(plan, one, readers.heads)
-    drain = add_drain(plan, one, stage)
+    tiles = _column_tiles(plan, one, readers.heads, source)
+    drain = add_drain(plan, one, stage, source)
     _, decoder_reads = add_codebook(plan, layer.name, layer.input, stage)
     weights = np.zeros((network.tensor(layer.output).shape[1], depth), np.int8)
     weights[:, source.channels] = _columns_of_pixels(plan, one.load, network.arrays[f"{layer.name}.weight"])
@@ -82,21 +80,22 @@ def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers:
     packed = fits_packed(weights)
     weight_tiles = [
         WeightTile(
-            section=plan.section(f"{layer.name} weights", _tile_data(plan, one, tile, weights, packed)),
+            section=plan.parameters(f"{layer.name} weights", _tile_data(plan, one, tile, weights, packed)),
             steps=depth, packed=packed,
         )
         for tile in tiles
     ]  # fmt: skip
-    chunks = row_chunks(rows, plan.options.stream_tiles, plan.config)
+    chunks = source_chunks(source, plan)
     norm_chunks = layernorm_chunks(plan, norm, stage + 1, chunks) if norm is not None else iter(())
-    last_tiles = _last_tiles(plan, norm, depth) if norm is not None else 0
+    last_tiles = _last_tiles(plan, norm, rows, depth) if norm is not None else 0
     first_tiles = FIRST_TILES if rows_by_chunks else 1 if drain.constant is not None else 0
-    for index, (row, row_end) in tile_order(len(tiles), chunks, first_tiles, last_tiles):
+    whole = source.parts is None
+    for index, (row, row_end) in tile_order(len(tiles), chunks, first_tiles, last_tiles, whole):
         if index == 0 and drain.constant is not None:
             plan.add(constant_load(plan, drain.constant, drain.skip, stage, row, row_end))
         tile = tiles[index]
         padded = -(-tile.count // plan.config.drain_lanes) * plan.config.drain_lanes
-        out = (row, row_end, tile.channel, tile.channel + padded)
+        out, order = (row, row_end, tile.channel, tile.channel + padded), source.order(row, row_end)
         places = {"row": source.buffer, "out": tile.buffer}
         accesses = [
             Access("read_row", source.buffer, row, row_end, 0, depth),
@@ -123,8 +122,9 @@ def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers:
                 accesses=accesses,
                 tile=weight_tiles[index],
                 result=Result(
-                    tensor=one.output, head=None, first_row=row, rows=row_end - row, first_channel=tile.first,
-                    channels=tile.count, buffer=tile.buffer, buffer_row=row, buffer_channel=tile.channel,
+                    tensor=one.output, head=None, first_row=row if order is None else order[0], rows=row_end - row,
+                    first_channel=tile.first, channels=tile.count, buffer=tile.buffer, buffer_row=row,
+                    buffer_channel=tile.channel, order=order,
                 ),
             )
         )  # fmt: skip
@@ -134,13 +134,13 @@ def add_linear(plan: Plan, one: Pass, stage: int, rows_by_chunks: bool, readers:
             readers.add_scores(tile.scores_of)
 
 
-def _last_tiles(plan: Plan, norm: Pass, depth: int) -> int:
+def _last_tiles(plan: Plan, norm: Pass, rows: int, depth: int) -> int:
     """Column tiles that take turns by chunks so that LayerNorm can begin early enough.
 
     While it works, the array has the last tile of its input and the first two of its result; where that is too little,
     the last two tiles take turns, at the price of weights that come later.
     """
-    rows, channels = plan.network.tensor(norm.output).shape
+    channels = plan.network.tensor(norm.output).shape[1]
     row_tiles = -(-rows // plan.config.array_rows)
     drain = drain_cycles(plan.config)
     beside = row_tiles * (max(depth, drain) + FIRST_TILES * max(channels, drain))
@@ -150,12 +150,12 @@ def _last_tiles(plan: Plan, norm: Pass, depth: int) -> int:
 # The columns
 
 
-def _column_tiles(plan: Plan, one: Pass, heads: int | None) -> list[ColumnTile]:
+def _column_tiles(plan: Plan, one: Pass, heads: int | None, source: Placed) -> list[ColumnTile]:
     name, lanes = one.output, plan.config.array_columns
-    rows, columns = plan.network.tensor(name).shape
+    rows, columns = source.buffer.rows, plan.network.tensor(name).shape[1]
     halfwords = is_halfwords(plan.network.tensor(name).format)
     if heads is None:
-        buffer = plan.place(name, rows, columns, halfwords)
+        buffer = plan.place(name, rows, columns, halfwords, source.rows)
         return [
             ColumnTile(first=first, count=min(lanes, columns - first), buffer=buffer, channel=first)
             for first in range(0, columns, lanes)
@@ -178,9 +178,9 @@ def _column_tiles(plan: Plan, one: Pass, heads: int | None) -> list[ColumnTile]:
     ]  # fmt: skip
 
 
-def _columns_of_pixels(plan: Plan, load: Im2col | None, weights: np.ndarray) -> np.ndarray:
+def _columns_of_pixels(plan: Plan, load: Im2col | Rearrange | None, weights: np.ndarray) -> np.ndarray:
     """Weights of the patch embedding in the order of the pixels in memory: y, x, channel."""
-    if load is None:
+    if not isinstance(load, Im2col):
         return weights
     channels = plan.network.tensor(plan.network.manifest.input).shape[2]
     by_channel = weights.reshape(len(weights), channels, load.patch, load.patch)

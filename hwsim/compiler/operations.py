@@ -121,6 +121,10 @@ class Result:
     """Row of the buffer that ``first_row`` is in."""
     buffer_channel: int
     """Channel of the buffer that ``first_channel`` is in."""
+    order: tuple[int, ...] | None = None
+    """Rows of the tensor, where they do not follow each other; ``first_row`` is the first of them."""
+    channel_order: tuple[int, ...] | None = None
+    """Channels of the tensor, where they do not follow each other."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -137,11 +141,15 @@ class Operation:
     """Head of attention that it works for, None where it works for no head or for all of them."""
     places: dict[str, Buffer] = field(default_factory=dict)
     """Buffers whose base and stride become fields, by the prefix of those fields."""
+    place_words: dict[str, int] = field(default_factory=dict)
+    """Words from the begin of such a buffer to the base, where it is not 0."""
     planes: dict[str, Buffer] = field(default_factory=dict)
     """Buffers of outliers, by the field that takes their base."""
     accesses: list[Access] = field(default_factory=list)
     section: Section | None = None
-    """Where in DRAM a load or store begins."""
+    """Piece of DRAM that a load or store is of."""
+    offset: int = 0
+    """Byte of the section at which it begins."""
     tile: WeightTile | None = None
     """Weights and parameters that a GEMM uses, or that a load brings."""
     result: Result | None = None

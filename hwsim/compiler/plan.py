@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -12,6 +13,9 @@ from hwsim.compiler.operations import Access, Buffer, Operation, Result, Section
 from hwsim.compiler.support import refuse
 from hwsim.config import AcceleratorConfig
 from hwsim.network import Network
+
+BACKGROUND_CYCLES = 256
+"""Of a product, for each operation of another band that follows it: about what a load of some rows takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,8 @@ class Options:
     """Row tiles of a chunk of scores, at most."""
     stream_tiles: int
     """Row tiles of a chunk of the residual stream, at most."""
+    band_share: float = 0.5
+    """Part of the activation buffer for the tensors of a band, where the stream lies in DRAM."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +43,14 @@ class Placed:
     """Channel of the buffer that holds each channel of the tensor."""
     depth: int
     """Channels of the buffer that a reduction over the tensor walks."""
+    rows: tuple[int, ...] | None = None
+    """Row of the tensor in each row of the buffer, -1 where there is none; None: all rows, in order."""
+    parts: tuple[tuple[int, int], ...] | None = None
+    """First row and end of each window in the buffer, where windows begin a row of blocks each."""
+
+    def order(self, row: int, row_end: int) -> tuple[int, ...] | None:
+        """Rows of the tensor in some rows of the buffer, None where they are the same."""
+        return None if self.rows is None else self.rows[row:row_end]
 
 
 @dataclass(kw_only=True)
@@ -66,6 +80,10 @@ class Plan:
     """High and low limbs of outliers, by their tensor and the field that takes their base."""
     row_tensor: str = ""
     """Tensor whose rows the row table and the outlier map hold."""
+    streams: dict[str, Section] = field(default_factory=dict)
+    """Tensors that lie in DRAM, row after row, whole beats each."""
+    background: deque[Operation] = field(default_factory=deque)
+    """Operations of other bands, which go among those of the band that is planned."""
 
     def __post_init__(self) -> None:
         self.weight_buffer = Buffer(name="weights", rows=2, space="weights")
@@ -75,6 +93,7 @@ class Plan:
         self.row_buffer = Buffer(name="row table", space="rows")
         self.outlier_buffer = Buffer(name="outlier map", space="outliers")
         self.threshold_buffer = Buffer(name="thresholds", space="codebook")
+        self._parameters: dict[tuple[str, bytes], Section] = {}
 
     def buffer(self, name: str, rows: int, channels: int, halfwords: bool) -> Buffer:
         """Make a buffer in the activation buffer."""
@@ -86,10 +105,19 @@ class Plan:
         self.sections.append(Section(name=name, data=data))
         return self.sections[-1]
 
-    def place(self, name: str, rows: int, channels: int, halfwords: bool) -> Buffer:
-        """Make the buffer of a tensor whose channels lie in order."""
+    def parameters(self, name: str, data: NDArray[np.uint8]) -> Section:
+        """Add a piece of DRAM that is only read; every band finds the same one."""
+        key = name, data.tobytes()
+        if key not in self._parameters:
+            self._parameters[key] = self.section(name, data)
+        return self._parameters[key]
+
+    def place(
+        self, name: str, rows: int, channels: int, halfwords: bool, order: tuple[int, ...] | None = None
+    ) -> Buffer:
+        """Make the buffer of a tensor whose channels lie in order, and its rows, or those of an order."""
         buffer = self.buffer(name, rows, channels, halfwords)
-        self.tensors[name] = Placed(buffer=buffer, channels=np.arange(channels), depth=channels)
+        self.tensors[name] = Placed(buffer=buffer, channels=np.arange(channels), depth=channels, rows=order)
         return buffer
 
     def placed(self, layer: str, tensor: str) -> Placed:
@@ -102,6 +130,22 @@ class Plan:
 
     def add(self, operation: Operation) -> None:
         """Append an operation, and after a traced one the store of its result."""
+        self._append(operation)
+        if self.background and operation.operation == "gemm":
+            for _ in range(min(len(self.background), 1 + self._steps(operation) // BACKGROUND_CYCLES)):
+                self._append(self.background.popleft())
+
+    def flush(self) -> None:
+        """Append what is left in the background."""
+        while self.background:
+            self._append(self.background.popleft())
+
+    def _steps(self, gemm: Operation) -> int:
+        """Cycles for which the array multiplies."""
+        rows, columns, steps = (gemm.fields[name] for name in ("rows", "columns", "steps"))
+        return -(-rows // self.config.array_rows) * -(-columns // self.config.array_columns) * steps
+
+    def _append(self, operation: Operation) -> None:
         self.operations.append(operation)
         if self.trace and operation.result is not None:
             name, layer = f"{operation.layer} result", operation.layer
@@ -142,17 +186,28 @@ def row_chunks(rows: int, tiles_max: int, config: AcceleratorConfig) -> list[tup
     return list(pairwise([*range(0, rows, step), rows]))
 
 
+def source_chunks(source: Placed, plan: Plan) -> list[tuple[int, int]]:
+    """Chunks of the rows of an operand: its windows, where it has some."""
+    if source.parts is not None:
+        return list(source.parts)
+    return row_chunks(source.buffer.rows, plan.options.stream_tiles, plan.config)
+
+
 def tile_order(
-    tiles: int, chunks: list[tuple[int, int]], first_tiles: int, last_tiles: int
+    tiles: int, chunks: list[tuple[int, int]], first_tiles: int, last_tiles: int, whole: bool = True
 ) -> list[tuple[int, tuple[int, int]]]:
     """Column tile and rows of each instruction of a product.
 
     The first tiles take turns by chunks where the rows arrive by chunks, the last ones where a unit waits for the rows
     of the result; the others take all rows at once. Two tiles that take turns fill both banks of weights.
+
+    Parameters
+    ----------
+    whole : the chunks touch each other, so that one instruction can take them all
     """
-    all_rows = (chunks[0][0], chunks[-1][1])
+    all_rows = [(chunks[0][0], chunks[-1][1])] if whole else chunks
     begin = min(first_tiles, tiles)
     end = max(begin, tiles - last_tiles)
     order = [(tile, chunk) for chunk in chunks for tile in range(begin)]
-    order += [(tile, all_rows) for tile in range(begin, end)]
+    order += [(tile, rows) for tile in range(begin, end) for rows in all_rows]
     return order + [(tile, chunk) for chunk in chunks for tile in range(end, tiles)]

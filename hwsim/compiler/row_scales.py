@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from hwsim.compiler.image import entry_beats, row_entries
 from hwsim.compiler.operations import Access, Buffer, Operation, Port
-from hwsim.compiler.plan import EarlyLoad, Plan
+from hwsim.compiler.plan import EarlyLoad, Placed, Plan
 from hwsim.compiler.support import refuse
 from hwsim.formats import RowUniform
 from hwsim.isa import LOAD_TARGETS
@@ -63,11 +65,12 @@ def row_scales(plan: Plan, layer: Linear) -> RowScales:
     )
 
 
-def row_encoder(plan: Plan, layer: LayerNorm, stage: int, padded: int) -> RowScales:
+def row_encoder(plan: Plan, layer: LayerNorm, stage: int, out: Placed, padded: int) -> RowScales:
     """What a LayerNorm has that makes such rows; adds the load of the row table, and the planes.
 
     Parameters
     ----------
+    out : where the rows go
     padded : channels of a row in whole beats of LayerNorm
     """
     network, name = plan.network, layer.output
@@ -75,15 +78,17 @@ def row_encoder(plan: Plan, layer: LayerNorm, stage: int, padded: int) -> RowSca
     if not isinstance(fmt, RowUniform):
         return RowScales()
     assert layer.encode_shift is not None, "the network check asks for it"
-    rows, channels = network.tensor(name).shape
+    rows, channels = out.buffer.rows, out.buffer.channels
+    entries = row_entries(network.row_arrays(name))
+    held = np.arange(rows) if out.rows is None else np.array(out.rows)
     load = Operation(
         operation="load",
         layer=layer.name,
         stage=stage,
         fields={"target": LOAD_TARGETS.index("row_multipliers"), "beats": rows},
         accesses=[Access("write_inside", plan.row_buffer)],
-        section=plan.section(
-            f"{layer.name} rows", entry_beats(row_entries(network.row_arrays(name)), rows, plan.config)
+        section=plan.parameters(
+            f"{layer.name} rows", entry_beats(np.where(held >= 0, entries[held], np.uint64(0)), rows, plan.config)
         ),
     )
     plan.early_loads.append(EarlyLoad(load=load, stages_before=1))

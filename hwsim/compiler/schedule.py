@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from hwsim.compiler.attention import Attention, check_attention
+from hwsim.compiler.band_schedule import schedule_bands
+from hwsim.compiler.bands import has_bands
 from hwsim.compiler.layernorm import add_layernorm
 from hwsim.compiler.linear import Readers, add_linear
 from hwsim.compiler.lower import Pass
 from hwsim.compiler.operations import Operation, Result
+from hwsim.compiler.pixels import image_loads
 from hwsim.compiler.plan import Plan
 from hwsim.compiler.prefetch import with_loads
 from hwsim.compiler.row_scales import keeps_row_table
 from hwsim.compiler.support import refuse
-from hwsim.network import AttentionScores, LayerNorm, Linear, Residual
+from hwsim.network import AttentionScores, Im2col, LayerNorm, Linear, Network, Residual
 from hwsim.network_check import layer_inputs
 
 ATTENTION_PASSES = 3
@@ -26,16 +29,27 @@ def schedule(plan: Plan, passes: list[Pass]) -> list[Operation]:
         For layers in an order, or with formats, that no instruction performs.
     """
     network = plan.network
-    readers: dict[str, list[str]] = {name: [] for name in network.manifest.tensors}
-    for layer in network.layers:
-        for name in layer_inputs(layer, network.manifest.input):
-            readers[name].append(layer.name)
+    if has_bands(passes):
+        schedule_bands(plan, passes, reader_names(network))
+    else:
+        _schedule(plan, passes, reader_names(network))
+    operations = with_loads(plan)
+    operations.append(_store_logits(plan, passes))
+    return operations
+
+
+def _schedule(plan: Plan, passes: list[Pass], readers: dict[str, list[str]]) -> None:
+    """Add the operations of all passes of a network whose stream stays in the activation buffer."""
+    network = plan.network
     heads = {layer.input: layer.heads for layer in network.layers if isinstance(layer, AttentionScores)}
     normalised: set[str] = set()
     stage = 0
     while stage < len(passes):
         one, following = passes[stage], passes[stage + 1 : stage + 1 + ATTENTION_PASSES]
         by_chunks = isinstance(one.main, Linear) and one.main.input in normalised
+        if isinstance(one.load, Im2col):
+            for load in image_loads(plan, one.load, stage):
+                plan.add(load)
         if isinstance(one.main, Linear) and one.output in heads:
             lazy = _LazyAttention(plan, following, stage + 1, readers)
             add_linear(plan, one, stage, by_chunks, Readers(heads=heads[one.output], add_scores=lazy.add_early_scores))
@@ -54,9 +68,15 @@ def schedule(plan: Plan, passes: list[Pass]) -> list[Operation]:
             refuse(
                 network, one.main.name, "does not follow the linear layer that makes q, k and v", "that right before"
             )
-    operations = with_loads(plan)
-    operations.append(_store_logits(plan, passes))
-    return operations
+
+
+def reader_names(network: Network) -> dict[str, list[str]]:
+    """Names of the layers that read each tensor."""
+    readers: dict[str, list[str]] = {name: [] for name in network.manifest.tensors}
+    for layer in network.layers:
+        for name in layer_inputs(layer, network.manifest.input):
+            readers[name].append(layer.name)
+    return readers
 
 
 class _LazyAttention:

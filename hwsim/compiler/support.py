@@ -7,9 +7,9 @@ from typing import NoReturn
 from hwsim.compiler.image import PARAMETER_BYTES, TABLE_BYTES
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
-from hwsim.formats import Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
+from hwsim.formats import ChannelScaled, Codebook, Format, Logarithmic, RowUniform, TwoScale, Uniform
 from hwsim.isa import ENCODER_KINDS, INSTRUCTION_BYTES, OPERAND_KINDS
-from hwsim.network import AttentionScores, AttentionValues, Network, Rearrange, TokenMean
+from hwsim.network import Network
 
 CODE_BITS = 8
 LOGARITHMIC_KINDS = {"two": "log2", "sqrt_two": "log_sqrt2"}
@@ -40,22 +40,6 @@ def check_config(config: AcceleratorConfig) -> None:
             f" times {blocks}: activation_banks = {config.activation_banks} of whole blocks, {config.word_bytes} words"
             " each"
         )
-
-
-def check_operators(network: Network) -> None:
-    """Check that the program has instructions for every layer.
-
-    Raises
-    ------
-    HwsimError
-        For the first layer of a Swin that has none yet: windows, patch merging, the mean of tokens.
-    """
-    for layer in network.layers:
-        windows = isinstance(layer, AttentionScores | AttentionValues) and layer.windows > 1
-        biased = isinstance(layer, AttentionScores) and layer.biased
-        if isinstance(layer, Rearrange | TokenMean) or windows or biased:
-            found = f"is {layer.op} with windows" if windows else f"is {layer.op}"
-            refuse(network, layer.name, found, "layers of ViT and DeiT, for which the program has instructions")
 
 
 def operand_fields(network: Network, layer: str, tensor: str) -> dict[str, int]:
@@ -116,6 +100,8 @@ def requantizer_fields(network: Network, layer: str, tensor: str) -> dict[str, i
         For a format whose codes do not fit 16 signed bits.
     """
     fmt = network.tensor(tensor).format
+    if isinstance(fmt, ChannelScaled):  # the multipliers hold the shifts
+        return {"zero_point": 0, "lo": fmt.minimum, "hi": fmt.maximum}
     if not isinstance(fmt, Uniform) or (not fmt.signed and fmt.bits == 2 * CODE_BITS):
         refuse_format(network, layer, tensor, "a result of uniform codes within 16 signed bits")
     return {"zero_point": fmt.zero_point, "lo": fmt.minimum, "hi": fmt.maximum}

@@ -13,8 +13,18 @@ from hwsim.compiler.program import OperandCounts, PassSummary, Program
 from hwsim.cost.datapath import Datapath
 from hwsim.cost.energy_table import DramLevel, EnergyTable
 from hwsim.cost.traffic import Traffic
-from hwsim.formats import RowUniform
-from hwsim.network import AttentionScores, AttentionValues, Im2col, Layer, Linear, Residual, Table
+from hwsim.formats import RowUniform, Uniform
+from hwsim.network import (
+    AttentionScores,
+    AttentionValues,
+    Im2col,
+    Layer,
+    Linear,
+    Rearrange,
+    Residual,
+    Table,
+    TokenMean,
+)
 
 Component = Literal[
     "multiply_zero",
@@ -34,6 +44,9 @@ Component = Literal[
     "dram",
 ]
 COMPONENTS: tuple[Component, ...] = get_args(Component)
+
+ONES = Uniform(bits=8, signed=False)
+"""Row operand of the mean of tokens."""
 
 EnergyByComponent = dict[Component, int]
 """Attojoules, with every component present."""
@@ -107,7 +120,7 @@ def _drain_energy(summary: PassSummary, program: Program, image_count: int, path
         if isinstance(layer, Table):
             fmt = program.network.tensor(layer.input).format
             energy["table"] += outputs * path.look_up(fmt.bits)
-        elif isinstance(layer, Residual):
+        elif isinstance(layer, Residual) or (isinstance(layer, AttentionScores) and layer.biased):
             energy["residual"] += outputs * path.add_residual()
     return energy
 
@@ -149,5 +162,7 @@ def _row_operand_format(summary: PassSummary, program: Program) -> object:
             return program.network.tensor(layer.input).format
         if isinstance(layer, AttentionValues):
             return program.network.tensor(layer.probabilities).format
-        assert isinstance(layer, Im2col), f"{summary.name}: {layer.op} cannot come before the product"
+        if isinstance(layer, TokenMean):
+            return ONES
+        assert isinstance(layer, Im2col | Rearrange), f"{summary.name}: {layer.op} cannot come before the product"
     raise ValueError(f"{summary.name}: has no layer that multiplies")

@@ -12,7 +12,18 @@ from typing import Literal
 from hwsim.cost.area import VARIANTS, Variant
 from hwsim.errors import HwsimError
 from hwsim.formats import ChannelScaled, Codebook, Format, Logarithmic, RowUniform, TwoScale
-from hwsim.network import AttentionScores, AttentionValues, Layer, LayerNorm, Linear, Network, Residual, Softmax, Table
+from hwsim.network import (
+    AttentionScores,
+    AttentionValues,
+    Layer,
+    LayerNorm,
+    Linear,
+    Network,
+    Residual,
+    Softmax,
+    Table,
+    TokenMean,
+)
 
 DECODER, ROW_OPERAND = "row decoder", "row operand"
 ENCODER, TABLE, RESIDUAL, ROW_ENCODER = "softmax encoder", "table encoder", "residual adder", "row encoder"
@@ -55,6 +66,8 @@ def _units(layer: Layer, network: Network) -> Iterator[tuple[str, str]]:
             yield DECODER, _kind(network.tensor(layer.input).format)
         case AttentionValues():
             yield DECODER, _kind(network.tensor(layer.probabilities).format)
+        case TokenMean():
+            yield DECODER, "uniform"
         case Softmax():
             yield ENCODER, _kind(fmt)
         case Table():

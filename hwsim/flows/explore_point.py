@@ -103,7 +103,7 @@ class Evaluator:
         steps = self._tile_steps(executable)
         parts = [instruction_traffic(one, config, steps.get(index)) for index, one in enumerate(executable.program)]
         return _Compiled(
-            skeleton=skeleton(executable.program),
+            skeleton=skeleton(executable.program, config),
             traffic=add_traffic(*parts, boot_traffic(config)),
             tile_steps=steps,
         )  # fmt: skip

@@ -54,7 +54,7 @@ def _in_result(result: TracedResult, wanted: NDArray[np.unsignedinteger], got: N
         instruction=result.instruction,
         layer=result.layer,
         tensor=result.tensor,
-        element=(*head, result.first_row + row, result.first_channel + channel),
+        element=(*head, result.row(row), result.channel(channel)),
         address=result.address + row * result.row_bytes + result.offset_bytes + channel * result.element_bytes,
         expected=int(wanted[row, channel]),
         found=int(got[row, channel]),

@@ -61,7 +61,7 @@ def _dram_beats(instruction: Instruction, state: State) -> NDArray[np.uint8]:
     """View of the beats in DRAM, [beats, bytes]."""
     config, name = state.config, instruction.operation
     require_positive(instruction, "beats")
-    require_multiple(instruction, "address", config.burst_beats * config.beat_bytes)
+    require_multiple(instruction, "address", config.beat_bytes)
     first, size = instruction["address"], instruction["beats"] * config.beat_bytes
     if first + size > state.dram.size:
         raise HwsimError(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from hwsim.config import AcceleratorConfig
 from hwsim.errors import HwsimError
 from hwsim.isa import INSTRUCTION_BYTES, QUEUES, Instruction
-from hwsim.timing.dma import DmaState, dma_done
+from hwsim.timing.dma import DmaState, dma_done, place_in_burst
 from hwsim.timing.dram import LATENCY_CYCLES, DramModel
 from hwsim.timing.gemm import gemm_gap, gemm_tile_times, gemm_times
 from hwsim.timing.layernorm_engine import layernorm_done
@@ -40,7 +40,7 @@ _TIMED_FIELDS = {
     "load": ("beats", "target", "packed", "steps", "bytes", "run_bytes", "runs", "lines", "first_channel"),
     "store": ("beats",),
 }
-"""What an instruction's time depends on beside the configuration."""
+"""What an instruction's time depends on beside the configuration, and where in a burst an address lies."""
 _QUEUE, _WAITS, _POSTS, _FENCE, _HALF = range(5)
 
 
@@ -57,8 +57,8 @@ class Skeleton:
     """int64[instructions]: place in ``kinds``."""
 
 
-def skeleton(program: Sequence[Instruction]) -> Skeleton:
-    """Skeleton of a program that ends with ``end``.
+def skeleton(program: Sequence[Instruction], config: AcceleratorConfig) -> Skeleton:
+    """Skeleton of a program that ends with ``end``, compiled for a configuration.
 
     Raises
     ------
@@ -77,7 +77,8 @@ def skeleton(program: Sequence[Instruction]) -> Skeleton:
         loads_program = one.operation == "load" and one["target"] == PROGRAM_TARGET
         half = one["bank"] if loads_program else -1
         control[index] = QUEUES.index(one.queue), one["wait"], one["post"], one["fence"], half
-        key: tuple[str | int, ...] = (one.operation, *(one[name] for name in _TIMED_FIELDS[one.operation]))
+        place = place_in_burst(one, config) if one.queue == "dma" else 0
+        key: tuple[str | int, ...] = (one.operation, place, *(one[name] for name in _TIMED_FIELDS[one.operation]))
         if key not in places:
             places[key] = len(kinds)
             kinds.append(one)

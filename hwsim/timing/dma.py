@@ -1,6 +1,7 @@
 """Cycles of loads and stores, exactly those of ``rtl/hws_dma.sv`` behind ``rtl/sim/hws_dram_model.sv``.
 
-With the instruction started in cycle s, a burst k of n beats, D bursts at most under way, and the memory's delays d:
+Bursts end at multiples of their length, so that the first one may be shorter, as the last one may. With the instruction
+started in cycle s, a burst k, D bursts at most under way, and the memory's delays d:
 
     load    offered(k) = max(s + 2, taken(k - 1) + 1, last beat of burst k - D taken + 1)
             a beat is taken when it is offered and the one before it has no piece left: one cycle a piece
@@ -50,9 +51,10 @@ class DmaState:
 def dma_done(instruction: Instruction, start: int, state: DmaState, config: AcceleratorConfig) -> int:
     """Cycle in which a legal load or store that starts in cycle ``start`` is done; counts it in ``state``."""
     beats, dram = instruction["beats"], state.dram
-    bursts = -(-beats // config.burst_beats)
+    place = place_in_burst(instruction, config)
+    bursts = -(-(place + beats) // config.burst_beats)
     memory = np.array([dram.latency, dram.stall, dram.seed], np.int64)
-    sizes = np.array([beats, config.burst_beats, config.dma_outstanding], np.int64)
+    sizes = np.array([beats, config.burst_beats, config.dma_outstanding, place], np.int64)
     if instruction.operation == "store":
         counts = np.array([state.write_bursts, state.write_beats], np.int64)
         state.write_bursts += bursts
@@ -69,6 +71,11 @@ def dma_done(instruction: Instruction, start: int, state: DmaState, config: Acce
     return start + int(_load_cycles(sizes, memory, counts, _piece_kind(instruction), shape))
 
 
+def place_in_burst(instruction: Instruction, config: AcceleratorConfig) -> int:
+    """Place of a load's or store's first beat, were its burst a whole one."""
+    return instruction["address"] // config.beat_bytes % config.burst_beats
+
+
 def _piece_kind(instruction: Instruction) -> int:
     target = LOAD_TARGETS[instruction["target"]]
     if instruction["packed"]:
@@ -82,25 +89,25 @@ def _load_cycles(sizes: np.ndarray, memory: np.ndarray, counts: np.ndarray, kind
 
     Parameters
     ----------
-    sizes : beats, beats of a burst, bursts under way
+    sizes : beats, beats of a burst, bursts under way, place of the first beat in a whole burst
     memory : latency, stall, seed
     counts : bursts and beats read before
     shape : bytes of a beat and of a word, words of packed weights, then bytes, run_bytes, runs, lines, first_channel
     """
-    beats, burst_beats, under_way = sizes
+    beats, burst_beats, under_way, place = sizes
     latency, stall, seed = memory
     burst, beat = counts
     beat_bytes, word_bytes, weights_left, bytes_left, run_bytes, runs, lines, first_channel = shape
     run_left, runs_left, lines_left, line_channel, channel = run_bytes, runs, lines, first_channel, first_channel
     ended = np.zeros(under_way, np.int64)  # cycle in which burst k mod under_way was taken to the end
     address, free, before, pieces = DMA_ADDRESS - 1, 0, 0, 1
-    for k in range(-(-beats // burst_beats)):
+    for k in range(-(-(place + beats) // burst_beats)):
         offered = address + 1
         if k >= under_way:
             offered = max(offered, ended[k % under_way] + 1)
         address = offered + delay(seed, stall, SALT_AR, burst + k)
         due = address + 1 + latency + delay(seed, stall, SALT_LATENCY, burst + k)
-        for n in range(k * burst_beats, min(beats, (k + 1) * burst_beats)):
+        for n in range(max(0, k * burst_beats - place), min(beats, (k + 1) * burst_beats - place)):
             offered_beat = max(due, before + 1) + delay(seed, stall, SALT_R, beat + n)
             before = max(offered_beat, free)
             pieces = 1
@@ -136,18 +143,18 @@ def _load_cycles(sizes: np.ndarray, memory: np.ndarray, counts: np.ndarray, kind
 @njit("int64(int64[:], int64[:], int64[:])", cache=True)
 def _store_cycles(sizes: np.ndarray, memory: np.ndarray, counts: np.ndarray) -> int:
     """Cycles from the start to the end of a store; parameters as of ``_load_cycles``."""
-    beats, burst_beats, under_way = sizes
+    beats, burst_beats, under_way, place = sizes
     latency, stall, seed = memory
     burst, beat = counts
     answered = np.zeros(under_way, np.int64)
     taken = np.zeros(DMA_PLACES, np.int64)
     address, request, before, response = DMA_ADDRESS - 1, DMA_REQUEST - 1, 0, 0
-    for k in range(-(-beats // burst_beats)):
+    for k in range(-(-(place + beats) // burst_beats)):
         offered = address + 1
         if k >= under_way:
             offered = max(offered, answered[k % under_way] + 1)
         address = offered + delay(seed, stall, SALT_AW, burst + k)
-        for n in range(k * burst_beats, min(beats, (k + 1) * burst_beats)):
+        for n in range(max(0, k * burst_beats - place), min(beats, (k + 1) * burst_beats - place)):
             request += 1
             if n >= DMA_PLACES:
                 request = max(request, taken[n % DMA_PLACES] + 1)

@@ -77,6 +77,8 @@ module formal_dma (
   logic [5:0] offered_q = '0, ended_q = '0;  // write bursts of this instruction
   logic [7:0] beat_q = '0, length_q;
   logic [15:0] owed_q = '0;  // beats asked for and not yet read
+  logic [7:0] read_q = '0, first_length_q;  // beats read for this instruction; length of its first burst, less one
+  logic asked_q = 1'b0;
   logic aw_new;
 
   assign aw_new = awvalid && !aw_held_q;
@@ -86,8 +88,8 @@ module formal_dma (
     assume (rst_ni == reset_q);
     if (rst_ni) begin
       // The memory answers what was asked.
-      // Bursts of a read are full ones but for the last, so within this depth the last beat asked for ends one.
-      if (m_axi_rvalid_i) assume (owed_q != '0 && m_axi_rlast_i == (owed_q == 16'd1));
+      // Within this depth a burst ends when it is the first one, which may be short, or when nothing more is asked for.
+      if (m_axi_rvalid_i) assume (owed_q != '0 && m_axi_rlast_i == (owed_q == 16'd1 || read_q == first_length_q));
       if (m_axi_bvalid_i) assume (answers_q != '0 && writes_q != '0);
 
       aw_held_q <= awvalid && !m_axi_awready_i;
@@ -105,6 +107,9 @@ module formal_dma (
       assert (!(awvalid && arvalid));
       assert (bready);
 
+      if (arvalid && m_axi_arready_i && !asked_q) first_length_q <= arlen;
+      asked_q <= !done && (asked_q || (arvalid && m_axi_arready_i));
+      read_q  <= done ? '0 : read_q + 8'(m_axi_rvalid_i && rready);
       owed_q <= owed_q + ((arvalid && m_axi_arready_i) ? 16'(arlen) + 16'd1 : 16'd0) - 16'(m_axi_rvalid_i && rready);
       reads_q   <= reads_q + 6'(arvalid && m_axi_arready_i) - 6'(m_axi_rvalid_i && rready && m_axi_rlast_i);
       writes_q  <= writes_q + 6'(awvalid && m_axi_awready_i) - 6'(m_axi_bvalid_i);

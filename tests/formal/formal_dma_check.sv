@@ -1,4 +1,4 @@
-// What hws_dma_check lets pass begins a burst and lies in the window, in the address space, with at least one beat; what is
+// What hws_dma_check lets pass begins a beat and lies in the window, in the address space, with at least one beat; what is
 // packed goes to the weights.
 module formal_dma_check (
   input logic clk_i,
@@ -24,7 +24,7 @@ module formal_dma_check (
   assign window_end = 40'(base_i) + 40'(bytes_i);
   assign packed_load = instruction_i[hws_pkg::LoadPackedLsb] &&
       instruction_i[hws_pkg::InstructionOpcodeLsb+:4] == hws_pkg::OpLoad;
-  assign misaligned = address % hws_pkg::BurstBytes != 0;
+  assign misaligned = address % hws_pkg::DramBytes != 0;
   assign in_window  = first >= 40'(base_i) && after <= window_end && after <= (40'd1 << 32);
 
   always @(posedge clk_i) begin

@@ -11,8 +11,8 @@ always @(posedge clk_i) begin
   reset_q <= 1'b1;
   assume (rst_ni == reset_q);
   if (rst_ni) begin
-    // The user: starts at a burst, when the one before has ended, and retires what is under way.
-    if (start_i) assume (left_q == '0 && under_way_q == '0 && 32'(address_i) % hws_pkg::BurstBytes == 0);
+    // The user: starts at a beat, when the one before has ended, and retires what is under way.
+    if (start_i) assume (left_q == '0 && under_way_q == '0 && 32'(address_i) % hws_pkg::DramBytes == 0);
     if (retire_i) assume (under_way_q != '0);
     // The check of the window keeps the end inside the address space.
     if (start_i) assume (33'(address_i) + 33'(beats_i) * hws_pkg::DramBytes <= (33'd1 << AddressWidth));
@@ -22,11 +22,11 @@ always @(posedge clk_i) begin
     held_length_q  <= length_o;
     if (held_q) assert (valid_o && address_o == held_address_q && length_o == held_length_q);
     if (valid_o) begin
-      assert (32'(address_o) % hws_pkg::BurstBytes == 0);
+      assert (32'(address_o) % hws_pkg::DramBytes == 0);
       assert (32'(length_o) < BurstBeats);
       assert (32'(address_o) % 4096 + (32'(length_o) + 1) * hws_pkg::DramBytes <= 4096);
-      // Either the burst is a full one, or it ends with the last byte.
-      assert (32'(length_o) == BurstBeats - 1 || issue_end == end_address_q);
+      // The burst goes on to where a whole one ends, or to the last byte.
+      assert (32'(issue_end) % hws_pkg::BurstBytes == 0 || issue_end == end_address_q);
     end
     assert (32'(under_way_q) <= Outstanding);
     assert (final_o == (left_q == '0 && under_way_q == 1));
@@ -38,7 +38,7 @@ always @(posedge clk_i) begin
     end
     if (idle_q) assert (left_q == '0 && under_way_q == '0 && !held_q);
     if (!idle_q && left_q != '0) begin
-      assert (32'(address_q) % hws_pkg::BurstBytes == 0);
+      assert (32'(address_q) % hws_pkg::DramBytes == 0);
       assert (end_address_q == address_q + AddressWidth'(32'(left_q) * hws_pkg::DramBytes));
     end
     if (held_q) assert (left_q != '0 && 32'(under_way_q) < Outstanding);

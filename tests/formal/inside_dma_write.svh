@@ -7,6 +7,7 @@ logic [DramBytes-1:0] held_strobe_q;
 logic held_last_q;
 logic [BeatsWidth-1:0] total_q = '0, taken_q = '0;  // beats of the start, and those taken
 logic [BeatsWidth-1:0] bursts_q = '0, ended_q = '0;  // bursts offered and ended
+logic [BurstWidth-1:0] place_q = '0;  // of the first beat in its burst
 logic [BeatsWidth-1:0] owed_q = '0;  // beats that are still to come in
 
 always @(posedge clk_i) begin
@@ -27,12 +28,13 @@ always @(posedge clk_i) begin
       assert (valid_o && data_o == held_data_q && strobe_o == held_strobe_q && last_o == held_last_q);
     end
     if (valid_o) begin
-      assert (last_o == (taken_q % BurstBeats == BurstBeats - 1 || taken_q == total_q - 1'b1));
+      assert (last_o == ((place_q + taken_q) % BurstBeats == BurstBeats - 1 || taken_q == total_q - 1'b1));
       assert (bursts_q != ended_q || offered);
     end
 
     if (start_i) begin
       total_q <= beats_i;
+      place_q <= place_i;
       taken_q <= '0;
       owed_q  <= beats_i;
     end else begin
@@ -51,7 +53,7 @@ always @(posedge clk_i) begin
     assert (BeatsWidth'(ahead_q) == bursts_q - ended_q);
     assert (32'(left_q) == 32'(total_q) - 32'(taken_q));
     assert (32'(left_q) == 32'(owed_q) + 32'(count_q));
-    assert (left_q == '0 ? beat_q == '0 : 32'(beat_q) == taken_q % BurstBeats);
+    assert (left_q == '0 ? beat_q == '0 : 32'(beat_q) == (32'(place_q) + 32'(taken_q)) % BurstBeats);
     if (held_q_w) assert (count_q != '0 && (ahead_q != '0));
   end
 end

@@ -55,9 +55,9 @@ class Cases:
         return -(-size // self.config.beat_bytes)
 
     def _with_address(self, operation: str, beats: int, **fields: int) -> Instruction:
-        burst = self.config.burst_beats * self.config.beat_bytes
-        room = (self.dram_bytes - beats * self.config.beat_bytes) // burst
-        return Instruction(operation, {"address": burst * self.rng.randint(0, room), "beats": beats, **fields})
+        unit = self.config.beat_bytes * self.rng.choice([1, 1, self.config.burst_beats])
+        room = (self.dram_bytes - beats * self.config.beat_bytes) // unit
+        return Instruction(operation, {"address": unit * self.rng.randint(0, room), "beats": beats, **fields})
 
     def _load(self, target: str, beats: int, **fields: int) -> Instruction:
         return self._with_address("load", beats, target=LOAD_TARGETS.index(target), **fields)

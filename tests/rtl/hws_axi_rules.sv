@@ -2,7 +2,7 @@
 // Watches an AXI4 master; a rule it breaks sets a bit of broken_o, which stays until reset.
 //
 //   0, 1, 2   AW, W, AR: valid stays until ready, and so does the payload
-//   3, 4      AW, AR: a burst begins at a multiple of BurstBytes, has at most BurstBeats beats and stays inside 4 KB
+//   3, 4      AW, AR: a burst begins at a beat and goes at most to the next multiple of BurstBytes, so inside 4 KB
 //   5, 6      writes, reads: at most DmaOutstanding bursts whose address was taken and that have no (last) response
 //   7         W: last is high in the last beat of a burst and in no other
 //   8         W: no beat before the address of its burst is offered
@@ -57,7 +57,7 @@ module hws_axi_rules #(
     int first, bytes;
     first = int'(address % 4096);
     bytes = (int'(beats_less_one) + 1) * DramBytes;
-    legal_burst = first % hws_pkg::BurstBytes == 0 && bytes <= hws_pkg::BurstBytes && first + bytes <= 4096;
+    legal_burst = first % hws_pkg::DramBytes == 0 && first % hws_pkg::BurstBytes + bytes <= hws_pkg::BurstBytes;
   endfunction
 
   assign new_offer = awvalid_i && !aw_held_q;

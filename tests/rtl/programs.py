@@ -101,7 +101,7 @@ def faults(config: AcceleratorConfig) -> dict[str, Fault]:
         "base outside of the buffer": Fault([load, layernorm(outside, bank, 4, 8), END], "illegal", "none", 8),
         "load outside of DRAM": Fault([load_codes(0, 4, 9, address=MEMORY_BYTES), END], "address", "dma", 9),
         "store outside of DRAM": Fault([load, store_codes(0, 4, 10, address=MEMORY_BYTES), END], "address", "dma", 10),
-        "misaligned load": Fault([load_codes(0, 4, 11, address=DATA + 8), END], "illegal", "dma", 11),
+        "misaligned load": Fault([load_codes(0, 4, 11, address=DATA + 4), END], "illegal", "dma", 11),
         "token that never comes": Fault(
             [load, layernorm(0, bank, 4, 12, wait=mask("softmax")), END], "watchdog", "layernorm", 12
         ),
