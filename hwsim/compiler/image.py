@@ -21,7 +21,7 @@ DRAM_BYTES_MAX = 1 << 32
 
 
 def burst_bytes(config: AcceleratorConfig) -> int:
-    """Bytes of the longest burst; every load and store begins at a multiple of it."""
+    """Bytes of the longest burst; every piece of DRAM begins at a multiple of it."""
     return config.burst_beats * config.beat_bytes
 
 
