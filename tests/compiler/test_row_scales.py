@@ -83,7 +83,7 @@ class LateReader(Chain):
 
 def chain(kind: type[Chain], seed: int, wide_stream: bool = False) -> Network:
     rng = np.random.default_rng(seed)
-    return kind(random_shape(rng), rng, False, True, wide_stream).build()
+    return kind(random_shape(rng), rng, False, True, wide_stream, False).build()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
