@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from hwsim.report.codesign import ChosenTensor, Codesign, Totals
+from hwsim.report.codesign import ChosenTensor, Codesign, PricedOption, Totals
 
-KIND_COLUMNS = ("chosen, with the number of tensors", "bits", "KL / 0.001", "other format: KL", "µJ", "cycles")
+KIND_COLUMNS = ("chosen: format, widths, tensors", "bits", "KL / 0.001", "other format: KL", "µJ", "cycles")
 TOTAL_COLUMNS = ("KL / 0.001", "bits of weights", "of activations", "µJ", "cycles")
+WIDTH_MAX = 1000
+"""A table is never cut: a narrow terminal wraps its lines."""
 LEGEND = (
     "KL: Hessian-weighted error on the calibration images, in nats, an estimate. Other format: the best one of another "
     "format at the same width, as a multiple. µJ and cycles of an image: kinds against uniform codes of 8 bits."
@@ -24,7 +26,12 @@ LEGEND = (
 def print_codesign(found: Codesign, console: Console, *, every_tensor: bool = False) -> None:
     """Print what was chosen; ``every_tensor`` shows each for itself."""
     parts: list[RenderableType] = [Text(describe(found), style="dim"), _kinds(found, every_tensor), _totals(found)]
-    console.print(Group(*parts, Text(LEGEND, style="dim")))
+    given = console.width
+    wide = max(Measurement.get(console, console.options.update(max_width=WIDTH_MAX), part).maximum for part in parts)
+    console.width = max(given, wide)
+    console.print(Group(*parts))
+    console.width = given
+    console.print(Text(LEGEND, style="dim"))
 
 
 def describe(found: Codesign) -> str:
@@ -58,7 +65,7 @@ def _cells(tensors: Sequence[ChosenTensor]) -> tuple[str, ...]:
     kl = sum(tensor.chosen.kl for tensor in tensors)
     others = [tensor.runner_up.kl for tensor in tensors if tensor.runner_up is not None]
     return (
-        _counted(tensor.chosen.label for tensor in tensors),
+        _formats(tensor.chosen for tensor in tensors),
         f"{sum(tensor.chosen.bits * tensor.elements for tensor in tensors) / elements:.2f}",
         f"{1000 * kl:.3g}",
         f"x {sum(others) / kl:.2g}" if others and kl > 0 else "-",
@@ -67,9 +74,16 @@ def _cells(tensors: Sequence[ChosenTensor]) -> tuple[str, ...]:
     )
 
 
-def _counted(labels: Iterable[str]) -> str:
-    counts = Counter(labels).most_common()
-    return "; ".join(label if len(counts) == 1 else f"{label} x{count}" for label, count in counts)
+def _formats(options: Iterable[PricedOption]) -> str:
+    """Formats with their widths and the number of tensors, the most frequent first."""
+    bits: dict[str, list[int]] = {}
+    for option in options:
+        bits.setdefault(option.format, []).append(option.bits)
+    parts = []
+    for name, mine in sorted(bits.items(), key=lambda item: -len(item[1])):
+        widths = f"{min(mine)}" if min(mine) == max(mine) else f"{min(mine)} to {max(mine)}"
+        parts.append(f"{name} {widths}" + (f" x{len(mine)}" if len(bits) > 1 else ""))
+    return "; ".join(parts)
 
 
 def _total_cells(totals: Totals) -> tuple[str, ...]:
