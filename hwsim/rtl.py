@@ -221,8 +221,14 @@ def package_text(config: AcceleratorConfig) -> str:
     Raises
     ------
     HwsimError
-        For a width that the Verilog does not have.
+        For a width that the Verilog does not have, or banks that address bits cannot pick.
     """
+    bank_words, rest = divmod(config.buffer_words, config.activation_banks)
+    if rest or bank_words & (bank_words - 1):
+        raise HwsimError(
+            f"preset {config.name}: activation_buffer_bytes is {config.activation_buffer_bytes}, expected a power"
+            f" of two of words of {config.word_bytes} bytes in each of activation_banks = {config.activation_banks}"
+        )
     if config.mantissa_bits < UNIFORM_MANTISSA_BITS:
         raise HwsimError(
             f"preset {config.name}: mantissa_bits must be {UNIFORM_MANTISSA_BITS} or more for the row decoders,"

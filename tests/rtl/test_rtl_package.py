@@ -30,6 +30,10 @@ def test_command_writes_another_preset_where_it_is_told(tmp_path: Path) -> None:
         (["--preset", "tiny"], "--out is needed"),
         (["--set", "drain_lanes=8"], "--out is needed"),
         (["--set", "drain_lanes=7", "--out", "x"], "drain_lanes must divide"),
+        (
+            ["--preset", "tiny", "--set", "activation_buffer_bytes=6144", "--out", "x"],
+            "activation_buffer_bytes is 6144, expected a power of two of words of 8 bytes in each of activation_banks",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(
