@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 
 import numpy as np
@@ -117,3 +118,19 @@ def test_of_equals_the_cheapest() -> None:
     both = tuple(TensorOptions(name=n, elements=1, is_weight=n == "w", options=options) for n in "wx")
     table = OptionTable(tensors=both, energy_uj=0.0, cycles=1, unit_nand2={})
     assert select(table, Budgets(bits=8)) == {"w": 1, "x": 1}
+
+
+def test_the_solver_prints_nothing(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import scipy.optimize
+
+    solver = scipy.optimize.milp
+
+    def loud(*arguments: object, **options: object) -> object:
+        os.write(1, b"a line of the solver")
+        return solver(*arguments, **options)
+
+    monkeypatch.setattr(scipy.optimize, "milp", loud)
+    print("before")
+    select(random_table(0), Budgets(bits=6))
+    print("after")
+    assert capfd.readouterr().out == "before\nafter\n"

@@ -13,8 +13,12 @@ one format each, a budget on bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -101,10 +105,11 @@ class _Program:
             constraints.append(LinearConstraint(matrix, -np.inf, [row.limit for row in limits]))
         if self.table.unit_nand2:
             constraints.append(LinearConstraint(csr_array(self._needs()), -np.inf, 0))
-        found = milp(
-            objective, integrality=np.ones(self.count), bounds=Bounds(0, 1), constraints=constraints,
-            options={"time_limit": SECONDS_MAX, "mip_rel_gap": RELATIVE_GAP},
-        )  # fmt: skip
+        with _silent():
+            found = milp(
+                objective, integrality=np.ones(self.count), bounds=Bounds(0, 1), constraints=constraints,
+                options={"time_limit": SECONDS_MAX, "mip_rel_gap": RELATIVE_GAP},
+            )  # fmt: skip
         if found.x is None:
             return None
         chosen = [entry for entry, value in zip(self.options, found.x, strict=False) if value > 0.5]
@@ -162,6 +167,20 @@ class _Program:
         for row, (index, unit) in enumerate(needed):
             matrix[row, index], matrix[row, len(self.options) + unit] = 1, -1
         return matrix
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without what HiGHS prints now and then, past Python, on the process's standard output."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _refuse(program: _Program, budgets: Budgets) -> NoReturn:
