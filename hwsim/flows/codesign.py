@@ -46,6 +46,8 @@ PAPER_BITS = (8, 6, 4)
 FRONT_POINTS = 12
 VERSIONS = ("hwsim", "torch", "timm", "numpy", "scipy")
 ROUNDS_MAX = 4
+EXCESS, MARGIN = 1.2, 1e-3
+"""What is taken off a budget that a network exceeds: more than it had too much, and no less than this share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +189,7 @@ def _tightened(now: Budgets, asked: Budgets, energy_uj: float, cycles: int) -> B
     for key, found in (("energy_uj", energy_uj), ("cycles", float(cycles))):
         limit, tried = getattr(asked, key), getattr(now, key)
         if limit is not None and found > limit:
-            changed[key] = tried - 1.2 * (found - limit)
+            changed[key] = tried - max(EXCESS * (found - limit), MARGIN * limit)
     return replace(now, **changed) if changed else None
 
 
