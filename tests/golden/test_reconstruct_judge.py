@@ -66,7 +66,7 @@ def test_behind_the_last_module_the_divergence_is_that_of_paper_mode(low: Calibr
 def _exact(low: Calibrated, layer: str) -> WeightParameters:
     """Codes of 1 at the scale of each weight: the float weight itself."""
     weight = low.vit.head.weight
-    return _Float(codes=low.weights[layer].codes, scale=weight)
+    return _Float(codes=low.weights[layer].codes, scale=weight, bits=low.weights[layer].bits)
 
 
 class _Float(WeightParameters):
