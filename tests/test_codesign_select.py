@@ -13,7 +13,6 @@ from hwsim.errors import HwsimError
 from hwsim.flows.codesign_select import select
 from hwsim.report.codesign import Budgets, OptionTable, PricedOption, TensorOptions, Totals
 
-pytest.importorskip("scipy")
 UNITS = (("row decoder", "uniform"), ("row decoder", "log2"), ("softmax encoder", "log2"))
 
 

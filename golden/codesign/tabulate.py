@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from golden.calibrate import NORMS, Calibration, observe_network
+from golden.calibrate import LABEL_DRAWS, NORMS, Calibration, observe_network
 from golden.codesign.errors import BlockErrors
 from golden.codesign.space import Column, options_of
 from golden.observe import Observed, observe_block
@@ -20,8 +20,6 @@ from golden.parameters import Calibrated
 from golden.vit import Vit
 from hwsim.errors import HwsimError
 
-LABEL_DRAWS = 4
-"""Labels drawn from each float prediction."""
 REFUSED = math.inf
 """Error of an option that cannot be calibrated, such as a logarithm that the accumulator proof does not admit."""
 

@@ -19,6 +19,7 @@ from hwsim.flows.codesign_select import OPTION_OF, select
 from hwsim.flows.codesign_table import Source, build_table, network_cost
 from hwsim.flows.store import ResultStore, code, key_of
 from hwsim.flows.versions import versions
+from hwsim.flows.workers import needs
 from hwsim.report.codesign import (
     Budgets,
     ChosenTensor,
@@ -84,7 +85,7 @@ def check(options: CodesignOptions) -> None:
     Raises
     ------
     HwsimError
-        If there is no budget, one is not above zero, or the preset is not usable.
+        If there is no budget, one is not above zero, the preset is not usable, or SciPy is missing.
     """
     given = options.budgets.given()
     if not given:
@@ -92,6 +93,10 @@ def check(options: CodesignOptions) -> None:
     for key, value in given.items():
         if not value > 0:
             raise HwsimError(f"{OPTION_OF[key]} must be above 0, not {value:g}")
+    try:
+        import scipy.optimize  # noqa: F401
+    except ImportError as error:
+        raise needs("--method codesign", "SciPy", error, "golden") from error
     load_preset(options.preset, [])
     ResultStore(options.tables, "codesign table").prepare()
 

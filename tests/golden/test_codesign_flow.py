@@ -181,3 +181,12 @@ def test_each_mistake_is_one_sentence(hwsim: Hwsim, arguments: tuple[str, ...], 
     assert err.count("\n") == 1
     assert out.strip() == ""
     assert not list(Path("net").glob("*.json"))
+
+
+def test_without_scipy(hwsim: Hwsim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    status, _, err = hwsim("--method", "codesign", "--bits", "4")
+    assert status == 2
+    assert "codesign needs SciPy" in err
+    assert err.endswith("pip install 'hwsim[golden]'\n")
+    assert err.count("\n") == 1
